@@ -1,0 +1,99 @@
+# oam, the OpenAI Assistant Manager.
+#
+#   make          build into build/
+#   make run      install what is missing, build, serve on 127.0.0.1:${PORT:-8080}
+#   make check    install what the tests need, run all of them
+#   make lint     static analysis
+#   make format   clang-format over all sources
+#   make clean
+#
+# SANITIZE=1 builds with AddressSanitizer and UBSan; B=DIR builds into another folder.
+
+B        ?= build
+CC       ?= gcc
+SANITIZE ?=
+
+PACKAGES  = fcgi libcurl json-c libjwt sqlite3
+WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+            -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 -Werror
+HARDENING = -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+OPTIMIZE  = -O2 -g
+
+ifneq ($(SANITIZE),)
+OPTIMIZE  = -O1 -g
+HARDENING = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+
+override CFLAGS   += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) \
+                     -ffunction-sections -fdata-sections
+override CPPFLAGS += -D_GNU_SOURCE -Icommon
+override LDFLAGS  += -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
+LDLIBS             = -lfcgi -ljwt -ljson-c -lsqlite3 -lm
+
+COMMON   := $(wildcard common/*.c)
+SQL      := $(sort $(wildcard sql/*.sql))
+ENDPOINT := $(patsubst cgi/%.c,$(B)/cgi/%,$(wildcard cgi/*.c))
+COMMAND  := $(B)/cli/oam
+UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+OBJECTS  := $(COMMON:%.c=$(B)/%.o) $(B)/sql/migrations.o
+
+.PHONY: all run check unit lint format clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(ENDPOINT) $(COMMAND)
+
+$(B)/liboam.a: $(OBJECTS)
+	rm -f $@
+	ar rcs $@ $^
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The numbered migrations become one table of C strings.
+$(B)/sql/migrations.c: sql/embed.sh $(SQL)
+	@mkdir -p $(@D)
+	sh sql/embed.sh $(SQL) > $@
+
+$(B)/sql/migrations.o: $(B)/sql/migrations.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(ENDPOINT): $(B)/cgi/%: $(B)/cgi/%.o $(B)/liboam.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(COMMAND): $(patsubst %.c,$(B)/%.o,$(wildcard cli/oam*.c)) $(B)/liboam.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+unit: $(UNIT)
+
+$(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/liboam.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+run:
+	deploy/install-packages run
+	$(MAKE) -j2 all
+	deploy/quickstart
+
+# The sanitized build lives beside the plain one. The tests drive both from outside.
+check:
+	deploy/install-packages run check
+	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit
+	tests/run $(B)/check $(TESTS)
+
+lint:
+	deploy/install-packages run check lint
+	$(MAKE) -j2 all
+	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch])
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+	         --inline-suppr --suppress=internalAstError -Icommon -D_GNU_SOURCE common cgi cli
+	shellcheck deploy/install-packages deploy/quickstart sql/embed.sh tests/run .ci/run
+
+format:
+	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch])
+
+clean:
+	rm -rf build
+
+-include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)

@@ -1,0 +1,88 @@
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	int status;
+	const char *code, *reason;
+} rows[] = {
+#define X(name, status, code, reason, text) [OAM_E_##name] = { status, code, reason },
+	OAM_ERRORS(X)
+#undef X
+};
+
+/* snprintf may cut a UTF-8 sequence in two; drop the part that is left of it. */
+static void drop_cut_sequence(char *text)
+{
+	size_t end = strlen(text), start = end;
+
+	while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+		start--;
+	if (start == 0)
+		return;
+
+	unsigned char lead = (unsigned char)text[start - 1];
+	size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+
+	if (end - (start - 1) < need)
+		text[start - 1] = '\0';
+}
+
+int error_fill(struct oam_error *err, enum oam_code code, const char *param,
+	       const char *format, ...)
+{
+	va_list args;
+
+	if (err->code != OAM_OK)
+		return -1;
+	err->code = code;
+	snprintf(err->param, sizeof(err->param), "%s", param ? param : "");
+	drop_cut_sequence(err->param);
+	va_start(args, format);
+	vsnprintf(err->message, sizeof(err->message), format, args);
+	va_end(args);
+	drop_cut_sequence(err->message);
+	return -1;
+}
+
+int error_detail(struct oam_error *err, const char *format, ...)
+{
+	va_list args;
+
+	if (err->detail[0] != '\0')
+		return -1;
+	va_start(args, format);
+	vsnprintf(err->detail, sizeof(err->detail), format, args);
+	va_end(args);
+	drop_cut_sequence(err->detail);
+	return -1;
+}
+
+int error_result(const struct oam_error *err)
+{
+	return err->code == OAM_OK ? 0 : -1;
+}
+
+int error_status(enum oam_code code)
+{
+	return code == OAM_OK ? 200 : rows[code].status;
+}
+
+const char *error_code(enum oam_code code)
+{
+	return code == OAM_OK ? "ok" : rows[code].code;
+}
+
+const char *error_reason(enum oam_code code)
+{
+	return code == OAM_OK ? NULL : rows[code].reason;
+}
+
+bool error_is_transient(enum oam_code code)
+{
+	int status = error_status(code);
+
+	return status == 409 || status == 502 || status == 503 || status == 504;
+}

@@ -1,0 +1,111 @@
+/*
+ * error: what went wrong, in one struct that travels up the floors.
+ *
+ * Every fallible function returns 0 or -1 and takes a `struct oam_error *`. The first
+ * error wins: once the struct is filled, later calls leave it alone, so that the cause
+ * is reported and not what it led to.
+ *
+ * Every error that exists is one row of OAM_ERRORS: its HTTP status, the code that
+ * callers match on, the finer reason (OpenAI's own code for a bad parameter), and the
+ * text. The text is a printf format that the compiler checks against each use.
+ */
+#ifndef OAM_ERROR_H
+#define OAM_ERROR_H
+
+#include <stdbool.h>
+
+/* clang-format off */
+/*  name                 status code                    reason  text */
+#define OAM_ERRORS(X) \
+X(NO_MEMORY,             500, "internal_error",         NULL, "Out of memory.") \
+X(INTERNAL,              500, "internal_error",         NULL, "Internal error.") \
+X(SETTING,               500, "invalid_setting",        NULL, "%s") \
+X(USAGE,                 400, "usage",                  NULL, "%s") \
+X(FILE,                  500, "file_error",             NULL, "A file could not be used: %s.") \
+X(INVALID_JSON,          400, "invalid_json",           NULL, "Invalid JSON: %s at byte %zu.") \
+X(INVALID_PARAMETER,     400, "invalid_parameter",      "invalid_value", "Invalid '%s': %s.") \
+X(MISSING_PARAMETER,     400, "invalid_parameter",      "missing_required_parameter", "Missing required parameter: '%s'.") \
+X(UNKNOWN_PARAMETER,     400, "invalid_parameter",      "unknown_parameter", "Unknown parameter: '%s'.") \
+X(INVALID_TYPE,          400, "invalid_parameter",      "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.") \
+X(INVALID_VALUE,         400, "invalid_parameter",      "invalid_value", "Invalid value: '%s'. Supported values are: %s.") \
+X(STRING_TOO_LONG,       400, "invalid_parameter",      "string_above_max_length", "Invalid '%s': string too long. Expected a string with maximum length %zu, but got a string with length %zu instead.") \
+X(STRING_TOO_SHORT,      400, "invalid_parameter",      "string_below_min_length", "Invalid '%s': string too short. Expected a string with minimum length %zu, but got a string with length %zu instead.") \
+X(ARRAY_TOO_LONG,        400, "invalid_parameter",      "array_above_max_length", "Invalid '%s': array too long. Expected an array with maximum length %zu, but got an array with length %zu instead.") \
+X(INTEGER_TOO_BIG,       400, "invalid_parameter",      "integer_above_max_value", "Invalid '%s': integer above maximum value. Expected a value <= %lld, but got %lld instead.") \
+X(INTEGER_TOO_SMALL,     400, "invalid_parameter",      "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= %lld, but got %lld instead.") \
+X(DECIMAL_TOO_BIG,       400, "invalid_parameter",      "decimal_above_max_value", "Invalid '%s': decimal above maximum value. Expected a value <= %g, but got %g instead.") \
+X(DECIMAL_TOO_SMALL,     400, "invalid_parameter",      "decimal_below_min_value", "Invalid '%s': decimal below minimum value. Expected a value >= %g, but got %g instead.") \
+X(TOO_MANY_PROPERTIES,   400, "invalid_parameter",      "object_above_max_properties", "Invalid '%s': too many properties. Expected an object with at most %zu properties, but got an object with %zu properties instead.") \
+X(PROPERTY_NAME_TOO_LONG, 400, "invalid_parameter",     "property_name_above_max_length", "Invalid '%s': property name too long. Expected a name with maximum length %zu, but got a name with length %zu instead.") \
+X(RESERVED_METADATA,     400, "invalid_parameter",      "reserved_metadata", "Invalid '%s': names that start with 'oam_' are reserved for the assistant manager.") \
+X(TOKEN_MISSING,         401, "missing_token",          NULL, "An 'Authorization: Bearer <JWT>' header is required.") \
+X(TOKEN_INVALID,         401, "invalid_token",          NULL, "The bearer token is not valid: %s.") \
+X(FORBIDDEN,             403, "forbidden",              NULL, "This token may read but not manage: the claim that management needs is missing.") \
+X(PATH_NOT_FOUND,        404, "not_found",              NULL, "There is nothing at this path.") \
+X(ASSISTANT_NOT_FOUND,   404, "assistant_not_found",    NULL, "No assistant found with id '%s'.") \
+X(NO_CURRENT,            404, "no_current_assistant",   NULL, "Profile '%s' has no current assistant. GET current or POST initialize makes one.") \
+X(PROFILE_NOT_FOUND,     404, "profile_not_found",      NULL, "There is no profile '%s'.") \
+X(METHOD_NOT_ALLOWED,    405, "method_not_allowed",     NULL, "The method is not allowed here. Allowed: %s.") \
+X(REFRESH_RUNNING,       409, "refresh_in_progress",    NULL, "A refresh of profile '%s' is already running.") \
+X(CONFLICT,              409, "conflict",               NULL, "%s.") \
+X(BODY_TOO_LARGE,        413, "body_too_large",         NULL, "The request body is larger than %d bytes.") \
+X(NOT_JSON,              415, "unsupported_media_type", NULL, "The request body must be 'application/json' in UTF-8.") \
+X(UPSTREAM_FAILED,       502, "upstream_failed",        NULL, "The assistants server failed: %s.") \
+X(UPSTREAM_AMBIGUOUS,    502, "upstream_failed",        NULL, "The assistants server may or may not have done it: %s.") \
+X(STORE_BUSY,            503, "store_busy",             NULL, "The store is busy. Try again.") \
+X(STORE_SCHEMA,          503, "store_not_migrated",     NULL, "The store has schema version %d, this program needs %d. Run 'oam migrate'.") \
+X(STORE_FAILED,          503, "store_failed",           NULL, "The store cannot be used now.") \
+X(WAIT_TIMED_OUT,        503, "refresh_in_progress",    NULL, "Another process is still creating the assistant of profile '%s'.") \
+X(UPSTREAM_TIMEOUT,      504, "upstream_timeout",       NULL, "The assistants server did not answer in time.")
+/* clang-format on */
+
+enum oam_code {
+	OAM_OK = 0,
+#define X(name, status, code, reason, text) OAM_E_##name,
+	OAM_ERRORS(X)
+#undef X
+};
+
+#define X(name, status, code, reason, text) \
+	static const char OAM_TEXT_##name[] __attribute__((unused)) = text;
+OAM_ERRORS(X)
+#undef X
+
+#define OAM_PARAM_MAX   128
+#define OAM_MESSAGE_MAX 640
+
+struct oam_error {
+	enum oam_code code;            /* OAM_OK: nothing went wrong */
+	char param[OAM_PARAM_MAX];     /* the field at fault, or "" */
+	char message[OAM_MESSAGE_MAX]; /* for the caller: valid UTF-8, no secrets */
+	char detail[OAM_MESSAGE_MAX];  /* for the log and the console only, or "" */
+};
+
+/*
+ * Fills `err` with the row `name` of OAM_ERRORS. `param` (may be NULL) is the field at
+ * fault; the rest are the arguments of the row's text. Does nothing when `err` is filled
+ * already. Always -1, so that a function can end with `return error_set(…)`.
+ */
+#define error_set(err, name, param, ...) \
+	error_fill((err), OAM_E_##name, (param), \
+		   OAM_TEXT_##name __VA_OPT__(, ) __VA_ARGS__)
+
+int error_fill(struct oam_error *err, enum oam_code code, const char *param,
+	       const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Adds what only the log and the console may see. The first call wins. Always -1. */
+int error_detail(struct oam_error *err, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* 0 when nothing went wrong so far, else -1: the last line of a run of calls. */
+int error_result(const struct oam_error *err);
+
+/* The row's columns. The reason is NULL where the row has none. */
+int error_status(enum oam_code code);
+const char *error_code(enum oam_code code);
+const char *error_reason(enum oam_code code);
+
+/* True when the same call may succeed later without any change: busy, a timeout, 5xx. */
+bool error_is_transient(enum oam_code code);
+
+#endif

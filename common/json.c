@@ -1,0 +1,207 @@
+#include "json.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* The number of members in all objects of the tree; its depth was bounded by the scan. */
+static size_t count_members(struct json_object *tree)
+{
+	size_t count = 0;
+
+	if (json_object_is_type(tree, json_type_object)) {
+		json_object_object_foreach (tree, name, value) {
+			(void)name;
+			count += 1 + count_members(value);
+		}
+	} else if (json_object_is_type(tree, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(tree); i++)
+			count += count_members(json_object_array_get_idx(tree, i));
+	}
+	return count;
+}
+
+int json_read(const char *text, size_t length, struct json_object **out,
+	      struct oam_error *err)
+{
+	struct json_scan scan;
+	struct json_tokener *tokener;
+	enum json_tokener_error result;
+	struct json_object *tree;
+
+	*out = NULL;
+	if (json_scan(text, length, &scan))
+		return error_set(err, INVALID_JSON, NULL, scan.fault, scan.offset);
+	if (length > INT_MAX)
+		return error_set(err, INVALID_JSON, NULL, "too long", length);
+
+	tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+	if (!tokener)
+		return error_set(err, NO_MEMORY, NULL);
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	tree = json_tokener_parse_ex(tokener, text, (int)length);
+	result = json_tokener_get_error(tokener);
+	if (result == json_tokener_continue) { /* a number wants to see its end */
+		tree = json_tokener_parse_ex(tokener, "", 1);
+		result = json_tokener_get_error(tokener);
+	}
+	json_tokener_free(tokener);
+	if (result != json_tokener_success) {
+		json_object_put(tree);
+		return error_set(err, NO_MEMORY, NULL); /* the scan left no other cause */
+	}
+
+	/* json-c keeps the last of equal names: then fewer members arrive than were read.
+	 */
+	if (count_members(tree) != scan.members) {
+		json_object_put(tree);
+		return error_set(err, INVALID_JSON, NULL,
+				 "a name occurs twice in an object", length);
+	}
+	*out = tree;
+	return 0;
+}
+
+const char *json_text(struct json_object *tree)
+{
+	return json_object_to_json_string_ext(
+		tree, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+struct json_object *json_copy(struct json_object *tree, struct oam_error *err)
+{
+	struct json_object *copy = NULL;
+
+	if (tree && json_object_deep_copy(tree, &copy, NULL))
+		error_set(err, NO_MEMORY, NULL);
+	return copy;
+}
+
+struct json_object *json_member(struct json_object *object, const char *name)
+{
+	struct json_object *value = NULL;
+
+	if (json_object_is_type(object, json_type_object))
+		json_object_object_get_ex(object, name, &value);
+	return value;
+}
+
+const char *json_member_string(struct json_object *object, const char *name)
+{
+	struct json_object *value = json_member(object, name);
+
+	return json_object_is_type(value, json_type_string)
+		       ? json_object_get_string(value)
+		       : NULL;
+}
+
+const char *json_type_name(struct json_object *value)
+{
+	switch (json_object_get_type(value)) {
+	case json_type_boolean:
+		return "a boolean";
+	case json_type_double:
+		return "a decimal";
+	case json_type_int:
+		return "an integer";
+	case json_type_object:
+		return "an object";
+	case json_type_array:
+		return "an array";
+	case json_type_string:
+		return "a string";
+	default:
+		return "null";
+	}
+}
+
+size_t json_string_characters(struct json_object *string)
+{
+	const char *bytes = json_object_get_string(string);
+	size_t length = (size_t)json_object_get_string_len(string), count = 0;
+
+	for (size_t i = 0; i < length; i++)
+		count += ((unsigned char)bytes[i] & 0xC0) != 0x80;
+	return count;
+}
+
+struct json_object *json_new_object(struct oam_error *err)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		error_set(err, NO_MEMORY, NULL);
+	return object;
+}
+
+struct json_object *json_new_array(struct oam_error *err)
+{
+	struct json_object *array = json_object_new_array();
+
+	if (!array)
+		error_set(err, NO_MEMORY, NULL);
+	return array;
+}
+
+int json_put(struct json_object *object, const char *name, struct json_object *value,
+	     struct oam_error *err)
+{
+	if (!value)
+		error_set(err, NO_MEMORY, NULL);
+	if (error_result(err) || json_object_object_add(object, name, value)) {
+		json_object_put(value);
+		return error_set(err, NO_MEMORY, NULL);
+	}
+	return 0;
+}
+
+int json_put_null(struct json_object *object, const char *name, struct oam_error *err)
+{
+	if (error_result(err))
+		return -1;
+	return json_object_object_add(object, name, NULL)
+		       ? error_set(err, NO_MEMORY, NULL)
+		       : 0;
+}
+
+int json_put_string(struct json_object *object, const char *name, const char *text,
+		    struct oam_error *err)
+{
+	if (!text)
+		return json_put_null(object, name, err);
+	return json_put(object, name, json_object_new_string(text), err);
+}
+
+int json_put_integer(struct json_object *object, const char *name, int64_t value,
+		     struct oam_error *err)
+{
+	return json_put(object, name, json_object_new_int64(value), err);
+}
+
+int json_put_decimal(struct json_object *object, const char *name, double value,
+		     struct oam_error *err)
+{
+	return json_put(object, name, json_object_new_double(value), err);
+}
+
+int json_put_boolean(struct json_object *object, const char *name, bool value,
+		     struct oam_error *err)
+{
+	return json_put(object, name, json_object_new_boolean(value), err);
+}
+
+int json_append(struct json_object *array, struct json_object *value,
+		struct oam_error *err)
+{
+	if (!value)
+		error_set(err, NO_MEMORY, NULL);
+	if (error_result(err) || json_object_array_add(array, value)) {
+		json_object_put(value);
+		return error_set(err, NO_MEMORY, NULL);
+	}
+	return 0;
+}
+
+int json_append_string(struct json_object *array, const char *text, struct oam_error *err)
+{
+	return json_append(array, json_object_new_string(text), err);
+}

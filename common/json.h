@@ -1,0 +1,93 @@
+/*
+ * json: strict reading and checked building over json-c.
+ *
+ * json-c 0.16 accepts much that RFC 8259 forbids and changes what it cannot hold. So
+ * every text first passes json_scan(), our own grammar check; json-c only builds the
+ * tree.
+ *
+ * Ownership follows json-c: a tree that is handed out belongs to the caller, who releases
+ * it with json_object_put(). A tree that is put into another belongs to that one.
+ */
+#ifndef OAM_JSON_H
+#define OAM_JSON_H
+
+#include <json-c/json.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* Nesting beyond this is refused; function schemas of real assistants stay below 20. */
+#define JSON_DEPTH_MAX 64
+
+/* What json_scan() found: the number of object members, or the fault and its place. */
+struct json_scan {
+	size_t members;
+	const char *fault; /* static text, or NULL */
+	size_t offset;     /* of the fault, in bytes */
+};
+
+/*
+ * Checks that text[0..length) is one JSON text by RFC 8259 in valid UTF-8 (RFC 3629).
+ * Refused besides: lone surrogates and NUL in names (json-c would change them), numbers
+ * outside int64 and finite double, nesting beyond JSON_DEPTH_MAX. text[length] must be
+ * readable and '\0'. 0, or -1 with the fault in *scan.
+ */
+int json_scan(const char *text, size_t length, struct json_scan *scan);
+
+/*
+ * Reads one JSON text as json_scan() describes it; equal names in one object are refused
+ * too. *out is NULL for the text `null`.
+ */
+int json_read(const char *text, size_t length, struct json_object **out,
+	      struct oam_error *err);
+
+/* The tree as compact JSON text. It belongs to the tree; NULL when memory ran out. */
+const char *json_text(struct json_object *tree);
+
+/* A deep copy, or NULL with NO_MEMORY. NULL in gives NULL out, without an error. */
+struct json_object *json_copy(struct json_object *tree, struct oam_error *err);
+
+/* The member `name` of an object, borrowed; NULL when absent, null, or not an object. */
+struct json_object *json_member(struct json_object *object, const char *name);
+
+/* The string member `name`, borrowed; NULL when absent or not a string. */
+const char *json_member_string(struct json_object *object, const char *name);
+
+/* "a string", "an integer", "a decimal", "an object", "an array", "a boolean", "null". */
+const char *json_type_name(struct json_object *value);
+
+/* Length of a JSON string in characters (Unicode code points). */
+size_t json_string_characters(struct json_object *string);
+
+/* True when bytes[0..length) is valid UTF-8 by RFC 3629. */
+bool json_is_utf8(const char *bytes, size_t length);
+
+/*
+ * Building. Each call adds one member; it does nothing when `err` is filled already, so
+ * that a run of calls needs one check at its end. NULL text is written as null.
+ * 0 or -1 (NO_MEMORY).
+ */
+struct json_object *json_new_object(struct oam_error *err);
+struct json_object *json_new_array(struct oam_error *err);
+int json_put_string(struct json_object *object, const char *name, const char *text,
+		    struct oam_error *err);
+int json_put_integer(struct json_object *object, const char *name, int64_t value,
+		     struct oam_error *err);
+int json_put_decimal(struct json_object *object, const char *name, double value,
+		     struct oam_error *err);
+int json_put_boolean(struct json_object *object, const char *name, bool value,
+		     struct oam_error *err);
+int json_put_null(struct json_object *object, const char *name, struct oam_error *err);
+
+/* Takes `value` over, also on failure. NULL is a failure here, not null. */
+int json_put(struct json_object *object, const char *name, struct json_object *value,
+	     struct oam_error *err);
+
+/* Adds to the end of an array; takes `value` over, also on failure. */
+int json_append(struct json_object *array, struct json_object *value,
+		struct oam_error *err);
+int json_append_string(struct json_object *array, const char *text,
+		       struct oam_error *err);
+
+#endif
