@@ -15,7 +15,8 @@ SANITIZE ?=
 
 PACKAGES  = fcgi libcurl json-c libjwt sqlite3
 WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-            -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 -Werror
+            -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 \
+            -Wno-missing-field-initializers -Werror
 HARDENING = -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 OPTIMIZE  = -O2 -g
 

@@ -1,0 +1,82 @@
+/*
+ * assistant: the assistant object of the Assistants v2 protocol and its limits.
+ *
+ * A "configuration" is what an assistant is made from: the object's fields without id,
+ * object and created_at. Limits are those of OpenAI's published description; lengths
+ * count characters (Unicode code points). Thread safe.
+ */
+#ifndef OAM_ASSISTANT_H
+#define OAM_ASSISTANT_H
+
+#include <stdint.h>
+
+#include "json.h"
+
+/* Ids are opaque: this is the longest that we keep, with its '\0'. */
+#define ASSISTANT_ID_SIZE 128
+
+/* Metadata pairs that the manager writes into every assistant that it owns. */
+#define ASSISTANT_META_TAG   "oam_installation" /* which store owns it */
+#define ASSISTANT_META_NONCE "oam_nonce"        /* which rotation made it */
+
+/* A nonce or an installation tag: 22 characters of base62 are 131 bits. */
+#define ASSISTANT_NONCE_LENGTH 22
+#define ASSISTANT_NONCE_SIZE   (ASSISTANT_NONCE_LENGTH + 1)
+
+enum assistant_use {
+	ASSISTANT_CREATE,   /* `model` is required */
+	ASSISTANT_OVERRIDE, /* fields for a later create: none is required */
+	ASSISTANT_MODIFY,   /* none is required; vector_stores is not allowed */
+};
+
+/* ^asst_[A-Za-z0-9_-]+$ and shorter than ASSISTANT_ID_SIZE. */
+bool assistant_id_is_valid(const char *id);
+
+/* Makes a new id: asst_ and 24 random characters. */
+int assistant_id_make(char id[ASSISTANT_ID_SIZE], struct oam_error *err);
+
+/*
+ * Checks `fields` (an object) against every limit of the protocol. Errors name the field
+ * below `path` ("" at the top), for example config.tools[0].type.
+ */
+int assistant_check(struct json_object *fields, enum assistant_use use, const char *path,
+		    struct oam_error *err);
+
+/*
+ * What holds besides for the configurations of profiles: metadata may not use names that
+ * start with oam_, and has two pairs less to give, which the manager needs.
+ */
+int assistant_check_managed(struct json_object *fields, const char *path,
+			    struct oam_error *err);
+
+/* The configuration that the default profile starts with. The caller releases it. */
+struct json_object *assistant_default_config(struct oam_error *err);
+
+/*
+ * A new configuration: `base` with each member of `changes` in its place. A null clears
+ * the member. `changes` may be NULL.
+ */
+struct json_object *assistant_merge(struct json_object *base, struct json_object *changes,
+				    struct oam_error *err);
+
+/*
+ * A copy of `config` as the manager sends it: metadata has the two reserved pairs, and
+ * created_at = `now` as ISO 8601 unless other pairs take all the room.
+ */
+struct json_object *assistant_stamp(struct json_object *config, const char *tag,
+				    const char *nonce, int64_t now,
+				    struct oam_error *err);
+
+/* Copies the oam_ metadata pairs of `from` into `to`, which gets metadata if needed. */
+int assistant_keep_reserved(struct json_object *from, struct json_object *to,
+			    struct oam_error *err);
+
+/* The object as the protocol shows it, defaults filled in. `created_at` is in ms. */
+struct json_object *assistant_object(const char *id, int64_t created_at,
+				     struct json_object *config, struct oam_error *err);
+
+/* The configuration inside an assistant object: the fields that can be set. */
+struct json_object *assistant_config_of(struct json_object *object,
+					struct oam_error *err);
+
+#endif

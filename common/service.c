@@ -1,0 +1,189 @@
+/* Opening, profiles, status, and what only reads. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "service_private.h"
+
+int service_open(const struct settings *settings, struct service **out,
+		 struct oam_error *err)
+{
+	struct service *service = calloc(1, sizeof(*service));
+
+	*out = NULL;
+	if (!service)
+		return error_set(err, NO_MEMORY, NULL);
+	service->settings = settings;
+	if (store_open(settings->db, &service->store, err)) {
+		free(service);
+		return -1;
+	}
+	upstream_embedded(&service->upstream, service->store);
+	*out = service;
+	return 0;
+}
+
+void service_close(struct service *service)
+{
+	if (!service)
+		return;
+	store_close(service->store);
+	free(service);
+}
+
+void service_trace(struct service *service, const char *request_id)
+{
+	service->request_id = request_id;
+}
+
+bool service_renewal_wanted(struct service *service)
+{
+	bool wanted = service->renewal_wanted;
+
+	service->renewal_wanted = false;
+	return wanted;
+}
+
+static int make_default_profile(struct service *service, struct oam_error *err)
+{
+	struct json_object *config = assistant_default_config(err);
+
+	if (config)
+		store_profile_add(service->store, PROFILE_DEFAULT, config,
+				  "OPENAI_ASSISTANT_ID", clock_now(), err);
+	json_object_put(config);
+	return error_result(err);
+}
+
+int service_profile(struct service *service, const char *name, struct profile *profile,
+		    struct oam_error *err)
+{
+	int found = store_profile_find(service->store, name, profile, err);
+
+	if (found == 0 && strcmp(name, PROFILE_DEFAULT) == 0) {
+		if (make_default_profile(service, err))
+			return -1;
+		found = store_profile_find(service->store, name, profile, err);
+	}
+	if (found < 0)
+		return -1;
+	return found ? 0 : error_set(err, PROFILE_NOT_FOUND, "profile", name);
+}
+
+int service_profile_again(struct service *service, struct profile *profile,
+			  struct oam_error *err)
+{
+	char name[PROFILE_NAME_SIZE];
+
+	memcpy(name, profile->name, sizeof(name));
+	return service_profile(service, name, profile, err);
+}
+
+bool service_interval_passed(const struct profile *profile, int64_t now)
+{
+	return profile->interval > 0 && now - profile->refreshed_at >= profile->interval;
+}
+
+bool service_work_is_due(const struct profile *profile, int64_t now)
+{
+	bool due = profile->current[0] != '\0' && service_interval_passed(profile, now);
+
+	return (due || profile->unfinished) && now >= profile->retry_at;
+}
+
+int service_status(struct service *service, const char *name,
+		   struct service_status *status, struct oam_error *err)
+{
+	struct profile *profile = &status->profile;
+	int64_t now = clock_now();
+	bool has_current;
+
+	*status = (struct service_status){ .upstream = service->upstream.name };
+	if (service_profile(service, name, profile, err) ||
+	    store_profile_count(service->store, profile->id, &status->assistants, err))
+		return -1;
+	has_current = profile->current[0] != '\0';
+	status->needs_refresh = !has_current || service_interval_passed(profile, now);
+	status->stale = has_current && profile->failures > 0;
+	status->refreshing = profile->lease_until > now;
+	if (has_current && profile->interval > 0)
+		status->next_refresh = profile->refreshed_at + profile->interval;
+	if (status->next_refresh && status->next_refresh < profile->retry_at)
+		status->next_refresh = profile->retry_at;
+	status->keep_count = profile->keep_count >= 0 ? profile->keep_count
+						      : service->settings->keep_count;
+	return 0;
+}
+
+/* ISO 8601, or null for 0. */
+static int put_time(struct json_object *object, const char *name, int64_t ms,
+		    struct oam_error *err)
+{
+	char text[CLOCK_ISO8601_SIZE];
+
+	clock_iso8601(ms, text);
+	return json_put_string(object, name, ms ? text : NULL, err);
+}
+
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+int service_status_json(const struct service_status *status, struct json_object *object,
+			struct oam_error *err)
+{
+	const struct profile *profile = &status->profile;
+
+	json_put_string(object, "assistantId", or_null(profile->current), err);
+	put_time(object, "lastRefresh", profile->refreshed_at, err);
+	json_put_integer(object, "refreshInterval", profile->interval, err);
+	json_put_boolean(object, "needsRefresh", status->needs_refresh, err);
+	json_put_string(object, "profile", profile->name, err);
+	json_put_string(object, "previousAssistantId", or_null(profile->previous), err);
+	put_time(object, "nextRefresh", status->next_refresh, err);
+	json_put_boolean(object, "refreshing", status->refreshing, err);
+	json_put_boolean(object, "stale", status->stale, err);
+	json_put_integer(object, "consecutiveFailures", profile->failures, err);
+	json_put_string(object, "lastError", or_null(profile->last_error), err);
+	put_time(object, "lastFailure", profile->failed_at, err);
+	json_put_integer(object, "assistants", status->assistants, err);
+	json_put_integer(object, "keepCount", status->keep_count, err);
+	json_put_string(object, "environmentKey", profile->env_key, err);
+	json_put_string(object, "upstream", status->upstream, err);
+	return error_result(err);
+}
+
+int service_set_interval(struct service *service, const char *name, int64_t interval,
+			 struct oam_error *err)
+{
+	struct profile profile;
+
+	if (service_profile(service, name, &profile, err))
+		return -1;
+	return store_profile_set_interval(service->store, profile.id, interval, err);
+}
+
+int service_list(struct service *service, const struct upstream_page *page,
+		 struct json_object **assistants, struct oam_error *err)
+{
+	return service->upstream.list(&service->upstream, page, assistants, err);
+}
+
+int service_details(struct service *service, const char *name, const char *id,
+		    struct json_object **assistant, struct oam_error *err)
+{
+	struct profile profile;
+
+	*assistant = NULL;
+	if (!id) {
+		if (service_profile(service, name, &profile, err))
+			return -1;
+		if (profile.current[0] == '\0')
+			return error_set(err, NO_CURRENT, NULL, name);
+		id = profile.current;
+	}
+	if (!assistant_id_is_valid(id))
+		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
+	return service->upstream.retrieve(&service->upstream, id, assistant, err);
+}

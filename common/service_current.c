@@ -1,0 +1,273 @@
+/* Which id to use: from the store, adopted from the application's files, or new. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "file.h"
+#include "service_private.h"
+
+#define WAIT_MAX        (25 * CLOCK_SECOND) /* before any web server gives up */
+#define WAIT_STEP       INT64_C(20)
+#define CONFIG_FILE_MAX (4 * 1024 * 1024)
+
+/* ---- ids that the application's files name ---- */
+
+static int id_in_env_file(struct service *service, const struct profile *profile,
+			  char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+{
+	char *value;
+
+	if (settings_read_now(service->settings, profile->env_key, &value, err))
+		return -1;
+	if (value && assistant_id_is_valid(value))
+		strcpy(id, value); /* a valid id fits */
+	free(value);
+	return 0;
+}
+
+/* The JSON file speaks of the default profile. One that cannot be read names no id. */
+static int id_in_config_file(struct service *service, const struct profile *profile,
+			     char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+{
+	struct oam_error cause = { 0 };
+	struct json_object *tree = NULL;
+	const char *value;
+	size_t length;
+	char *text;
+
+	(void)err;
+	if (strcmp(profile->name, PROFILE_DEFAULT) != 0)
+		return 0;
+	if (file_read(service->settings->config_file, CONFIG_FILE_MAX, &text, &length,
+		      &cause) == 0 &&
+	    text)
+		json_read(text, length, &tree, &cause);
+	value = json_member_string(tree, "assistantId");
+	if (value && assistant_id_is_valid(value))
+		strcpy(id, value); /* a valid id fits */
+	if (error_result(&cause))
+		log_write(LOG_LEVEL_WARN, "config-file", "error", cause.message, "detail",
+			  cause.detail, NULL);
+	json_object_put(tree);
+	free(text);
+	return 0;
+}
+
+static int id_in_store(struct service *service, const struct profile *profile,
+		       char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+{
+	(void)service;
+	(void)err;
+	memcpy(id, profile->current, sizeof(profile->current));
+	return 0;
+}
+
+/*
+ * 1 when the id may be used, 0 when the store knows better: it was replaced or deleted
+ * here (then a copy of it in a file is stale), or it is another profile's.
+ */
+static int is_usable(struct service *service, const struct profile *profile,
+		     const char *id, struct oam_error *err)
+{
+	struct assistant row;
+	int found = store_assistant_find(service->store, id, &row, err);
+	bool usable;
+
+	if (found <= 0)
+		return found < 0 ? -1 : 1;
+	usable = row.label == LABEL_UNMANAGED ||
+		 (row.profile == profile->id && row.label == LABEL_CURRENT);
+	assistant_release(&row);
+	return usable;
+}
+
+/*
+ * The first id that can be used and that the upstream confirms: 1 with *assistant, 0 when
+ * there is none. A current id that the upstream denies is marked deleted.
+ */
+static int choose(struct service *service, const struct profile *profile,
+		  struct json_object **assistant, struct oam_error *err)
+{
+	static int (*const sources[])(
+		struct service *, const struct profile *, char id[ASSISTANT_ID_SIZE],
+		struct oam_error *) = { id_in_env_file, id_in_store, id_in_config_file };
+	struct upstream *upstream = &service->upstream;
+
+	*assistant = NULL;
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		char id[ASSISTANT_ID_SIZE] = "";
+		struct oam_error cause = { 0 };
+		int usable;
+
+		if (sources[i](service, profile, id, err))
+			return -1;
+		usable = id[0] ? is_usable(service, profile, id, err) : 0;
+		if (usable < 0)
+			return -1;
+		if (!usable)
+			continue;
+		if (upstream->retrieve(upstream, id, assistant, &cause) == 0)
+			return 1;
+		if (cause.code != OAM_E_ASSISTANT_NOT_FOUND) {
+			*err = cause;
+			return -1;
+		}
+		if (store_assistant_delete(service->store, id, clock_now(), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- adoption ---- */
+
+/* Makes an assistant that exists already the profile's current one. With the lease. */
+static int adopt(struct service *service, const struct profile *profile,
+		 struct json_object *assistant, struct oam_error *err)
+{
+	struct store *store = service->store;
+	const char *id = json_member_string(assistant, "id");
+	int64_t created_at = json_object_get_int64(json_member(assistant, "created_at"));
+	struct json_object *config = assistant_config_of(assistant, err);
+	struct oam_error unfit = { 0 };
+	int64_t now = clock_now();
+
+	if (!config || store_begin(store, err))
+		goto out;
+	store_assistant_own(store, id, service->upstream.name, config,
+			    created_at * CLOCK_SECOND, profile->id, LABEL_PENDING, now,
+			    err);
+	if (error_result(err) == 0)
+		store_assistant_promote(store, profile->id, id, now, err);
+	store_profile_refreshed(store, profile->id, now, err);
+	/* A profile without a past takes over how its first assistant is configured. */
+	if (profile->refreshed_at == 0 &&
+	    assistant_check(config, ASSISTANT_CREATE, "", &unfit) == 0 &&
+	    assistant_check_managed(config, "", &unfit) == 0)
+		store_profile_set_config(store, profile->id, config, err);
+	if (error_result(err) == 0)
+		store_commit(store, err);
+	store_rollback(store);
+	if (error_result(err) == 0)
+		log_write(LOG_LEVEL_INFO, "adopted", "request", service->request_id,
+			  "profile", profile->name, "id", id, NULL);
+out:
+	json_object_put(config);
+	return error_result(err);
+}
+
+/* With the lease: recovers, then adopts or creates. */
+static int establish(struct service *service, struct profile *profile, const char *reason,
+		     char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+{
+	struct service_refresh made;
+	struct json_object *assistant;
+	int chosen;
+
+	if (service_recover(service, profile, err) ||
+	    service_profile_again(service, profile, err))
+		return -1;
+	chosen = choose(service, profile, &assistant, err);
+	if (chosen < 0)
+		return -1;
+	if (chosen) {
+		strcpy(id,
+		       json_member_string(assistant, "id")); /* one that we asked for */
+		if (strcmp(id, profile->current) != 0)
+			adopt(service, profile, assistant, err);
+		json_object_put(assistant);
+		return error_result(err);
+	}
+	/* choose() may have found that the current one is gone. */
+	if (service_profile_again(service, profile, err) ||
+	    service_rotate(service, profile, reason, NULL, &made, err))
+		return -1;
+	memcpy(id, made.new_id, sizeof(made.new_id));
+	return 0;
+}
+
+/* How it went for the process that we waited for: 1 good, 0 not done yet. */
+static int look_again(struct service *service, struct profile *profile, int64_t since,
+		      char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+{
+	char message[OAM_MESSAGE_MAX];
+	bool failed = false;
+	int ended;
+
+	if (service_profile_again(service, profile, err))
+		return -1;
+	if (profile->current[0] != '\0') {
+		memcpy(id, profile->current, sizeof(profile->current));
+		return 1;
+	}
+	ended = store_rotation_last(service->store, profile->id, since, &failed, message,
+				    err);
+	if (ended > 0 && failed)
+		return error_set(err, UPSTREAM_FAILED, NULL, message);
+	return ended < 0 ? -1 : 0;
+}
+
+/* Takes the lease and establishes, or shares what the holder of the lease makes. */
+static int establish_or_wait(struct service *service, struct profile *profile,
+			     const char *reason, char id[ASSISTANT_ID_SIZE],
+			     struct oam_error *err)
+{
+	int64_t deadline = clock_monotonic() + WAIT_MAX, since = clock_now();
+	struct lease lease;
+
+	for (;;) {
+		int held = service_lease_try(service, profile, &lease, err), known;
+
+		if (held < 0)
+			return -1;
+		if (held) {
+			establish(service, profile, reason, id, err);
+			service_lease_release(service, &lease);
+			return error_result(err);
+		}
+		known = look_again(service, profile, since, id, err);
+		if (known)
+			return known < 0 ? -1 : 0;
+		if (clock_monotonic() >= deadline)
+			return error_set(err, WAIT_TIMED_OUT, NULL, profile->name);
+		clock_sleep(WAIT_STEP);
+	}
+}
+
+int service_initialize(struct service *service, const char *name,
+		       char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+{
+	struct json_object *assistant;
+	struct profile profile;
+	bool settled;
+	int chosen;
+
+	if (service_profile(service, name, &profile, err))
+		return -1;
+	chosen = choose(service, &profile, &assistant, err);
+	if (chosen < 0)
+		return -1;
+	settled = chosen &&
+		  strcmp(json_member_string(assistant, "id"), profile.current) == 0;
+	json_object_put(assistant);
+	if (!settled)
+		return establish_or_wait(service, &profile, REASON_INITIALIZE, id, err);
+	memcpy(id, profile.current, sizeof(profile.current));
+	return 0;
+}
+
+int service_current(struct service *service, const char *name, char id[ASSISTANT_ID_SIZE],
+		    struct oam_error *err)
+{
+	struct profile profile;
+	int64_t now = clock_now();
+
+	if (service_profile(service, name, &profile, err))
+		return -1;
+	if (profile.current[0] == '\0')
+		return establish_or_wait(service, &profile, REASON_EXPIRY, id, err);
+	if (service_work_is_due(&profile, now) && profile.lease_until <= now)
+		service->renewal_wanted = true;
+	memcpy(id, profile.current, sizeof(profile.current));
+	return 0;
+}

@@ -1,0 +1,219 @@
+/* Changing, deleting and cleaning up assistants. */
+#include <string.h>
+
+#include "clock.h"
+#include "service_private.h"
+
+/*
+ * Callers may send back the metadata that they were shown: reserved pairs that say what
+ * is there already are no change, and are taken out of `updates`.
+ */
+static void drop_unchanged_reserved(struct json_object *updates,
+				    struct json_object *assistant)
+{
+	static const char *const reserved[] = { ASSISTANT_META_TAG,
+						ASSISTANT_META_NONCE };
+	struct json_object *metadata = json_member(updates, "metadata");
+	struct json_object *present = json_member(assistant, "metadata");
+
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+		const char *ours = json_member_string(present, reserved[i]);
+		const char *theirs = json_member_string(metadata, reserved[i]);
+
+		if (ours && theirs && strcmp(ours, theirs) == 0)
+			json_object_object_del(metadata, reserved[i]);
+	}
+}
+
+/* After a change upstream: what the store says of it, and of later refreshes. */
+static int remember_update(struct service *service, const char *id,
+			   struct json_object *updates, struct json_object *assistant,
+			   struct oam_error *err)
+{
+	struct store *store = service->store;
+	struct json_object *config = assistant_config_of(assistant, err);
+	struct json_object *base = NULL, *merged = NULL;
+	struct assistant row = { 0 };
+	int found;
+
+	if (!config || store_begin(store, err))
+		goto out;
+	found = store_assistant_find(store, id, &row, err);
+	if (found > 0)
+		store_assistant_set_config(store, id, config, clock_now(), err);
+	if (found > 0 && row.label == LABEL_CURRENT &&
+	    store_profile_config(store, row.profile, &base, err) == 0) {
+		merged = assistant_merge(base, updates, err);
+		if (merged)
+			store_profile_set_config(store, row.profile, merged, err);
+	}
+	if (error_result(err) == 0)
+		store_commit(store, err);
+	store_rollback(store);
+out:
+	assistant_release(&row);
+	json_object_put(merged);
+	json_object_put(base);
+	json_object_put(config);
+	return error_result(err);
+}
+
+int service_update(struct service *service, const char *id, struct json_object *updates,
+		   struct json_object **assistant, struct oam_error *err)
+{
+	struct upstream *upstream = &service->upstream;
+	struct json_object *present = NULL, *changes = NULL;
+
+	*assistant = NULL;
+	if (json_object_object_length(updates) == 0)
+		return error_set(err, INVALID_PARAMETER, "updates", "updates",
+				 "name at least one field to change");
+	if (service_details(service, NULL, id, &present, err))
+		return -1;
+	drop_unchanged_reserved(updates, present);
+	changes = json_copy(updates, err);
+	if (!changes || assistant_check(changes, ASSISTANT_MODIFY, "updates", err) ||
+	    assistant_check_managed(changes, "updates", err))
+		goto out;
+	if (json_object_object_get_ex(changes, "metadata", NULL) &&
+	    assistant_keep_reserved(present, changes, err))
+		goto out;
+	if (upstream->modify(upstream, id, changes, assistant, err) == 0)
+		remember_update(service, id, updates, *assistant, err);
+out:
+	if (error_result(err)) {
+		json_object_put(*assistant);
+		*assistant = NULL;
+	}
+	json_object_put(changes);
+	json_object_put(present);
+	return error_result(err);
+}
+
+int service_delete(struct service *service, const char *id, struct oam_error *err)
+{
+	struct upstream *upstream = &service->upstream;
+	struct oam_error cause = { 0 };
+
+	if (!assistant_id_is_valid(id))
+		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
+	if (upstream->remove(upstream, id, &cause) &&
+	    cause.code != OAM_E_ASSISTANT_NOT_FOUND) {
+		*err = cause;
+		return -1;
+	}
+	/* Gone upstream, whoever did it: then the store must not offer it any more. */
+	if (store_assistant_delete(service->store, id, clock_now(), err) < 0)
+		return -1;
+	if (error_result(&cause)) {
+		*err = cause;
+		return -1;
+	}
+	log_write(LOG_LEVEL_INFO, "deleted", "request", service->request_id, "id", id,
+		  NULL);
+	return 0;
+}
+
+/* ---- cleanup ---- */
+
+/* 1 when no profile uses it now and no rotation is making it. */
+static int may_go(struct service *service, const char *id, struct oam_error *err)
+{
+	struct assistant row;
+	int found = store_assistant_find(service->store, id, &row, err);
+	bool used;
+
+	if (found <= 0)
+		return found < 0 ? -1 : 1;
+	used = row.label == LABEL_CURRENT || row.label == LABEL_PENDING;
+	assistant_release(&row);
+	return !used;
+}
+
+static int put_failure(struct json_object *failed, const char *id,
+		       const struct oam_error *cause, struct oam_error *err)
+{
+	struct json_object *entry = json_new_object(err);
+
+	if (!entry)
+		return -1;
+	json_put_string(entry, "id", id, err);
+	json_put_string(entry, "code", error_code(cause->code), err);
+	json_put_string(entry, "message", cause->message, err);
+	return json_append(failed, entry, err);
+}
+
+int service_delete_all(struct service *service, struct service_cleanup *cleanup,
+		       struct oam_error *err)
+{
+	struct json_object *wanted = cleanup->deleted;
+
+	cleanup->failed = json_new_array(err);
+	cleanup->deleted = json_new_array(err);
+	for (size_t i = 0; !error_result(err) && i < json_object_array_length(wanted);
+	     i++) {
+		const char *id = json_object_get_string(
+			json_object_array_get_idx(wanted, i));
+		struct oam_error cause = { 0 };
+		int allowed = may_go(service, id, err); /* as late as can be */
+
+		if (allowed <= 0)
+			continue;
+		if (service_delete(service, id, &cause) == 0 ||
+		    cause.code == OAM_E_ASSISTANT_NOT_FOUND)
+			json_append_string(cleanup->deleted, id, err);
+		else
+			put_failure(cleanup->failed, id, &cause, err);
+	}
+	json_object_put(wanted);
+	return error_result(err);
+}
+
+/* Everything that the upstream has but the newest `keep` and what is in use. */
+static int list_surplus(struct service *service, int64_t keep, struct json_object **ids,
+			struct oam_error *err)
+{
+	const struct upstream_page everything = { 0 };
+	struct json_object *assistants;
+
+	*ids = json_new_array(err);
+	if (!*ids || service_list(service, &everything, &assistants, err))
+		return -1;
+	for (size_t i = (size_t)keep; i < json_object_array_length(assistants); i++) {
+		const char *id = json_member_string(
+			json_object_array_get_idx(assistants, i), "id");
+
+		if (id && may_go(service, id, err) > 0)
+			json_append_string(*ids, id, err);
+	}
+	json_object_put(assistants);
+	return error_result(err);
+}
+
+int service_cleanup(struct service *service, const char *name,
+		    struct service_cleanup *cleanup, struct oam_error *err)
+{
+	struct profile profile;
+
+	cleanup->deleted = cleanup->failed = NULL;
+	if (service_profile(service, name, &profile, err))
+		return -1;
+	if (cleanup->keep_count == 0)
+		cleanup->keep_count = profile.keep_count >= 0
+					      ? profile.keep_count
+					      : service->settings->keep_count;
+	if (cleanup->keep_count ==
+	    0) /* automatic cleanup is off; this one was asked for */
+		cleanup->keep_count = CLEANUP_KEEP_DEFAULT;
+	if (cleanup->all)
+		list_surplus(service, cleanup->keep_count, &cleanup->deleted, err);
+	else
+		store_assistant_surplus(service->store, profile.id, cleanup->keep_count,
+					0, &cleanup->deleted, err);
+	if (error_result(err))
+		return -1;
+	if (!cleanup->dry_run)
+		return service_delete_all(service, cleanup, err);
+	cleanup->failed = json_new_array(err);
+	return error_result(err);
+}

@@ -1,0 +1,372 @@
+/*
+ * Replacing a profile's assistant, in steps that are each durable before the next:
+ *
+ *	lease > intent with a nonce > create > record > confirm > promote > tidy
+ *
+ * A process that dies anywhere leaves an intent without an end. The next holder of the
+ * lease looks for its nonce upstream: what was created is promoted, what was not is
+ * abandoned. So nothing is created twice and nothing is lost.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "file.h"
+#include "random.h"
+#include "service_private.h"
+
+#define LEASE_TIME     CLOCK_MINUTE /* longer than any refresh may take */
+#define PREVIOUS_GRACE CLOCK_HOUR   /* applications may still use the id before */
+#define RETRY_FIRST    CLOCK_MINUTE
+#define RETRY_MAX      CLOCK_HOUR
+
+/* ---- lease ---- */
+
+int service_lease_try(struct service *service, const struct profile *profile,
+		      struct lease *lease, struct oam_error *err)
+{
+	char path[4096], holder[64];
+	int64_t now = clock_now();
+
+	lease->profile = profile->id;
+	snprintf(path, sizeof(path), "%s.lock", service->settings->db);
+	snprintf(holder, sizeof(holder), "%s pid %d", program_invocation_short_name,
+		 (int)getpid());
+	if (file_try_lock(path, profile->id, &lease->fd, err))
+		return -1;
+	if (lease->fd < 0)
+		return 0;
+	if (store_lease_take(service->store, profile->id, holder, now, now + LEASE_TIME,
+			     err) == 0)
+		return 1;
+	close(lease->fd);
+	return -1;
+}
+
+void service_lease_release(struct service *service, struct lease *lease)
+{
+	struct oam_error ignored = { 0 }; /* the lock excludes; the row only informs */
+
+	store_lease_drop(service->store, lease->profile, &ignored);
+	close(lease->fd);
+}
+
+/* ---- rotation ---- */
+
+/* One rotation on its way. */
+struct run {
+	struct service *service;
+	const struct profile *profile;
+	struct json_object *config; /* of the profile from now on */
+	int64_t rotation;
+	char nonce[ASSISTANT_NONCE_SIZE];
+	char id[ASSISTANT_ID_SIZE]; /* "" until something was created */
+	bool maybe_created;         /* if it fails now, recovery has to look */
+};
+
+static void log_outcome(const struct run *run, const char *outcome,
+			const struct oam_error *err)
+{
+	log_write(err ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "rotation", "request",
+		  run->service->request_id, "profile", run->profile->name, "outcome",
+		  outcome, "old", run->profile->current, "new", run->id, "error",
+		  err ? err->message : NULL, "detail", err ? err->detail : NULL, NULL);
+}
+
+static int write_intent(struct run *run, const char *reason, struct oam_error *err)
+{
+	if (random_base62(run->nonce, ASSISTANT_NONCE_LENGTH, err))
+		return -1;
+	return store_rotation_start(run->service->store, run->profile->id, reason,
+				    run->nonce, run->config, run->profile->current,
+				    clock_now(), &run->rotation, err);
+}
+
+/* Creates it upstream. When nobody knows whether that worked, the nonce tells. */
+static int create(struct run *run, struct json_object **assistant, struct oam_error *err)
+{
+	struct upstream *upstream = &run->service->upstream;
+	char tag[ASSISTANT_NONCE_SIZE];
+	struct oam_error cause = { 0 };
+	struct json_object *config;
+	int result;
+
+	*assistant = NULL;
+	if (store_installation_tag(run->service->store, tag, err))
+		return -1;
+	config = assistant_stamp(run->config, tag, run->nonce, clock_now(), err);
+	if (!config)
+		return -1;
+	result = upstream->create(upstream, config, assistant, &cause);
+	json_object_put(config);
+	if (result == 0)
+		return 0;
+	if (cause.code == OAM_E_UPSTREAM_AMBIGUOUS) {
+		run->maybe_created = true;
+		if (upstream->find_nonce(upstream, run->nonce, assistant, err))
+			return -1;
+		if (*assistant)
+			return 0;
+		run->maybe_created = false;
+	}
+	*err = cause;
+	return -1;
+}
+
+/* Takes what was created into the store, so that it can never be forgotten. */
+static int record(struct run *run, struct json_object *assistant, struct oam_error *err)
+{
+	struct store *store = run->service->store;
+	const char *id = json_member_string(assistant, "id");
+	int64_t created_at = json_object_get_int64(json_member(assistant, "created_at"));
+	struct json_object *config = assistant_config_of(assistant, err);
+
+	run->maybe_created = true;
+	snprintf(run->id, sizeof(run->id), "%s", id ? id : "");
+	if (config && store_begin(store, err) == 0) {
+		store_assistant_own(store, run->id, run->service->upstream.name, config,
+				    created_at * CLOCK_SECOND, run->profile->id,
+				    LABEL_PENDING, clock_now(), err);
+		store_rotation_created(store, run->rotation, run->id, err);
+		if (error_result(err) == 0)
+			store_commit(store, err);
+		store_rollback(store);
+	}
+	json_object_put(config);
+	return error_result(err);
+}
+
+static int confirm(struct run *run, struct oam_error *err)
+{
+	struct upstream *upstream = &run->service->upstream;
+	struct json_object *assistant;
+
+	if (upstream->retrieve(upstream, run->id, &assistant, err))
+		return -1;
+	json_object_put(assistant);
+	return 0;
+}
+
+/* The moment of change: everything in one transaction. */
+static int promote(struct run *run, const char *outcome, struct oam_error *err)
+{
+	struct store *store = run->service->store;
+	int64_t now = clock_now();
+
+	if (store_begin(store, err))
+		return -1;
+	if (store_assistant_promote(store, run->profile->id, run->id, now, err) == 0 &&
+	    store_profile_set_config(store, run->profile->id, run->config, err) == 0 &&
+	    store_profile_refreshed(store, run->profile->id, now, err) == 0 &&
+	    store_rotation_end(store, run->rotation, outcome, NULL, now, err) == 0)
+		store_commit(store, err);
+	store_rollback(store);
+	return error_result(err);
+}
+
+/* A minute, then twice as long each time, up to an hour. */
+static int64_t retry_delay(int64_t failures)
+{
+	int64_t delay = RETRY_FIRST;
+
+	while (failures-- > 0 && delay < RETRY_MAX)
+		delay *= 2;
+	return delay < RETRY_MAX ? delay : RETRY_MAX;
+}
+
+/* Keeps the failure. The intent stays open when something may have been created. */
+static void note_failure(const struct run *run, const struct oam_error *cause)
+{
+	struct store *store = run->service->store;
+	struct oam_error err = { 0 };
+	int64_t now = clock_now();
+
+	log_outcome(run, "failed", cause);
+	if (store_begin(store, &err))
+		return; /* the intent stays open, and recovery comes back to it */
+	store_profile_failed(store, run->profile->id, cause->message, now,
+			     now + retry_delay(run->profile->failures), &err);
+	if (!run->maybe_created && run->rotation)
+		store_rotation_end(store, run->rotation, "failed", cause->message, now,
+				   &err);
+	if (error_result(&err) == 0)
+		store_commit(store, &err);
+	store_rollback(store);
+}
+
+static struct json_object *next_config(struct service *service,
+				       const struct profile *profile,
+				       struct json_object *overrides,
+				       struct oam_error *err)
+{
+	struct json_object *base, *config;
+
+	if (store_profile_config(service->store, profile->id, &base, err))
+		return NULL;
+	config = assistant_merge(base, overrides, err);
+	json_object_put(base);
+	if (config && (assistant_check(config, ASSISTANT_CREATE, "config", err) ||
+		       assistant_check_managed(config, "config", err))) {
+		json_object_put(config);
+		return NULL;
+	}
+	return config;
+}
+
+int service_rotate(struct service *service, const struct profile *profile,
+		   const char *reason, struct json_object *overrides,
+		   struct service_refresh *result, struct oam_error *err)
+{
+	struct run run = { .service = service, .profile = profile };
+	struct json_object *assistant = NULL;
+
+	run.config = next_config(service, profile, overrides, err);
+	if (!run.config)
+		return -1;
+	if (write_intent(&run, reason, err) || create(&run, &assistant, err) ||
+	    record(&run, assistant, err) || confirm(&run, err) ||
+	    promote(&run, "done", err)) {
+		note_failure(&run, err);
+	} else {
+		log_outcome(&run, "done", NULL);
+		memcpy(result->new_id, run.id, sizeof(run.id));
+		memcpy(result->previous_id, profile->current, sizeof(profile->current));
+		service_tidy(service, profile);
+	}
+	json_object_put(assistant);
+	json_object_put(run.config);
+	return error_result(err);
+}
+
+void service_tidy(struct service *service, const struct profile *profile)
+{
+	struct service_cleanup cleanup = { 0 };
+	struct oam_error err = { 0 };
+	int64_t keep = profile->keep_count >= 0 ? profile->keep_count
+						: service->settings->keep_count;
+
+	if (keep == 0)
+		return;
+	if (store_assistant_surplus(service->store, profile->id, keep,
+				    clock_now() - PREVIOUS_GRACE, &cleanup.deleted,
+				    &err) == 0)
+		service_delete_all(service, &cleanup, &err);
+	if (error_result(&err))
+		log_write(LOG_LEVEL_WARN, "cleanup", "profile", profile->name, "error",
+			  err.message, "detail", err.detail, NULL);
+	json_object_put(cleanup.deleted);
+	json_object_put(cleanup.failed);
+}
+
+/* ---- recovery ---- */
+
+/* Finishes one interrupted rotation, or abandons it when nothing came of it. */
+static int recover_one(struct run *run, struct oam_error *err)
+{
+	struct upstream *upstream = &run->service->upstream;
+	struct json_object *assistant;
+
+	if (upstream->find_nonce(upstream, run->nonce, &assistant, err))
+		return -1;
+	if (!assistant) {
+		log_outcome(run, "abandoned", NULL);
+		return store_rotation_end(run->service->store, run->rotation, "abandoned",
+					  "Interrupted before anything was created.",
+					  clock_now(), err);
+	}
+	if (record(run, assistant, err) == 0 && promote(run, "recovered", err) == 0)
+		log_outcome(run, "recovered", NULL);
+	json_object_put(assistant);
+	return error_result(err);
+}
+
+int service_recover(struct service *service, const struct profile *profile,
+		    struct oam_error *err)
+{
+	struct rotation rotation;
+	int found;
+
+	while ((found = store_rotation_open(service->store, profile->id, &rotation,
+					    err)) > 0) {
+		struct run run = { .service = service,
+				   .profile = profile,
+				   .config = rotation.config,
+				   .rotation = rotation.id,
+				   .maybe_created = true };
+
+		memcpy(run.nonce, rotation.nonce, sizeof(run.nonce));
+		if (recover_one(&run, err))
+			note_failure(&run, err);
+		json_object_put(rotation.config);
+		if (error_result(err))
+			return -1;
+	}
+	return found;
+}
+
+/* ---- who asks for it ---- */
+
+int service_refresh(struct service *service, const char *name, const char *reason,
+		    struct json_object *overrides, struct service_refresh *result,
+		    struct oam_error *err)
+{
+	struct profile profile;
+	struct lease lease;
+	int held;
+
+	*result = (struct service_refresh){ 0 };
+	if (service_profile(service, name, &profile, err))
+		return -1;
+	if (overrides && (assistant_check(overrides, ASSISTANT_OVERRIDE, "config", err) ||
+			  assistant_check_managed(overrides, "config", err)))
+		return -1;
+	held = service_lease_try(service, &profile, &lease, err);
+	if (held < 0)
+		return -1;
+	if (held == 0)
+		return error_set(err, REFRESH_RUNNING, NULL, name);
+	if (service_recover(service, &profile, err) == 0 &&
+	    service_profile_again(service, &profile, err) == 0)
+		service_rotate(service, &profile, reason, overrides, result, err);
+	service_lease_release(service, &lease);
+	return error_result(err);
+}
+
+static int renew_one(struct service *service, struct profile *profile, const char *reason,
+		     struct oam_error *err)
+{
+	struct service_refresh result;
+	struct lease lease;
+	int held = service_lease_try(service, profile, &lease, err);
+
+	if (held <= 0)
+		return held;
+	/* Another process may have been at work between our look and the lease. */
+	if (service_recover(service, profile, err) == 0 &&
+	    service_profile_again(service, profile, err) == 0 &&
+	    service_work_is_due(profile, clock_now()))
+		service_rotate(service, profile, reason, NULL, &result, err);
+	service_lease_release(service, &lease);
+	return error_result(err);
+}
+
+int service_renew(struct service *service, const char *reason, struct oam_error *err)
+{
+	struct oam_error lookup = { 0 };
+	struct profile profile;
+	int64_t after = 0;
+
+	while (store_profile_next(service->store, after, &profile, &lookup) > 0) {
+		struct oam_error cause = { 0 };
+
+		after = profile.id;
+		if (service_work_is_due(&profile, clock_now()) &&
+		    renew_one(service, &profile, reason, &cause) && !error_result(err))
+			*err = cause;
+	}
+	if (error_result(&lookup) && !error_result(err))
+		*err = lookup;
+	return error_result(err);
+}

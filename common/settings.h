@@ -1,0 +1,50 @@
+/*
+ * settings: configuration from the environment and the `.env` file, read once at start.
+ *
+ * The environment comes first, then `.env`, then the default, as dotenv does it. A name
+ * that starts with OAM_ and is not known, or a value that is not allowed, is an error
+ * that names where it stands. Relative paths are relative to the folder of the `.env`.
+ */
+#ifndef OAM_SETTINGS_H
+#define OAM_SETTINGS_H
+
+#include "error.h"
+#include "log.h"
+
+struct settings {
+	char *const *environment; /* borrowed from the caller of settings_load() */
+	char *env_file;
+	char *db;
+	char *config_file;
+	char *base_url; /* NULL: the embedded upstream */
+	char *jwt_secret;
+	char *jwt_alg;
+	char *jwt_public_key; /* path of a PEM file */
+	char *jwt_issuer;
+	char *jwt_audience;
+	long long jwt_leeway; /* seconds */
+	char *jwt_manage;     /* claim=value, or NULL */
+	long long keep_count; /* automatic cleanup keeps this many; 0: off */
+	long long workers;
+	enum log_level log_level;
+};
+
+/*
+ * Fills *settings. `environment` is an array like environ(7) that outlives it. On failure
+ * *settings is empty and `err` names file, line and reason. Release with settings_free().
+ */
+int settings_load(struct settings *settings, char *const environment[],
+		  struct oam_error *err);
+
+/* Releases all strings, wiping the secret first. Safe on an all-zero struct. */
+void settings_free(struct settings *settings);
+
+/*
+ * Reads the value of `key` now: from the `.env` file, else from the environment. For the
+ * assistant ids, which change while programs run: here the file is the newer one.
+ * *value is malloc'd, or NULL when there is none.
+ */
+int settings_read_now(const struct settings *settings, const char *key, char **value,
+		      struct oam_error *err);
+
+#endif

@@ -1,0 +1,384 @@
+/* Opening, transactions and queries. What is asked lives in store_*.c beside this. */
+#include "store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "random.h"
+#include "store_migrate.h"
+#include "store_query.h"
+
+#define APPLICATION_ID 0x6f616d31 /* "oam1": tells our file from other databases */
+#define BUSY_TIMEOUT   5000       /* ms that a writer waits for another */
+
+/* Before 3.51.3 WAL with several processes can lose commits (sqlite.org/wal.html). */
+#define WAL_IS_SAFE_SINCE 3051003
+
+int store_fail(struct store *store, struct oam_error *err)
+{
+	int code = sqlite3_extended_errcode(store->db);
+
+	switch (code & 0xFF) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		error_set(err, STORE_BUSY, NULL);
+		break;
+	case SQLITE_NOMEM:
+		error_set(err, NO_MEMORY, NULL);
+		break;
+	case SQLITE_CONSTRAINT:
+		error_set(err, CONFLICT, NULL, "The store refuses this change");
+		break;
+	default:
+		error_set(err, STORE_FAILED, NULL);
+	}
+	return error_detail(err, "SQLite: %s (%d)", sqlite3_errmsg(store->db), code);
+}
+
+/* ---- queries ---- */
+
+static sqlite3_stmt *prepare(struct store *store, const char *sql, struct oam_error *err)
+{
+	sqlite3_stmt *statement = NULL;
+	size_t i = 0;
+
+	while (i < STATEMENTS_MAX - 1 && store->statements[i].sql &&
+	       store->statements[i].sql != sql)
+		i++;
+	if (store->statements[i].sql == sql)
+		return store->statements[i].statement;
+	if (store->statements[i].sql) { /* only a new feature can meet this */
+		error_set(err, INTERNAL, NULL);
+		error_detail(err, "STATEMENTS_MAX is too small");
+		return NULL;
+	}
+	if (sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement,
+			       NULL) != SQLITE_OK) {
+		store_fail(store, err);
+		return NULL;
+	}
+	store->statements[i].sql = sql;
+	store->statements[i].statement = statement;
+	return statement;
+}
+
+void query_open(struct query *q, struct store *store, const char *sql,
+		struct oam_error *err)
+{
+	*q = (struct query){ .store = store, .err = err };
+	if (error_result(err) == 0)
+		q->statement = prepare(store, sql, err);
+}
+
+static void check(struct query *q, int result)
+{
+	if (result != SQLITE_OK)
+		store_fail(q->store, q->err);
+}
+
+void query_text(struct query *q, int index, const char *text)
+{
+	if (q->statement && text && text[0] != '\0')
+		check(q, sqlite3_bind_text(q->statement, index, text, -1, SQLITE_STATIC));
+}
+
+void query_integer(struct query *q, int index, int64_t value)
+{
+	if (q->statement)
+		check(q, sqlite3_bind_int64(q->statement, index, value));
+}
+
+void query_json(struct query *q, int index, struct json_object *tree)
+{
+	const char *text = json_text(tree);
+
+	if (!text)
+		error_set(q->err, NO_MEMORY, NULL);
+	query_text(q, index, text);
+}
+
+bool query_row(struct query *q)
+{
+	int result;
+
+	if (!q->statement || error_result(q->err))
+		return false;
+	result = sqlite3_step(q->statement);
+	if (result != SQLITE_ROW && result != SQLITE_DONE)
+		store_fail(q->store, q->err);
+	return result == SQLITE_ROW;
+}
+
+const char *query_get_text(struct query *q, int column)
+{
+	return (const char *)sqlite3_column_text(q->statement, column);
+}
+
+int64_t query_get_integer(struct query *q, int column)
+{
+	return sqlite3_column_int64(q->statement, column);
+}
+
+void query_copy_text(struct query *q, int column, char *to, size_t size)
+{
+	const char *text = query_get_text(q, column);
+
+	snprintf(to, size, "%s", text ? text : "");
+}
+
+struct json_object *query_get_json(struct query *q, int column)
+{
+	const char *text = query_get_text(q, column);
+	struct oam_error cause = { 0 };
+	struct json_object *tree = NULL;
+
+	if (!text || json_read(text, strlen(text), &tree, &cause)) {
+		error_set(q->err, STORE_FAILED, NULL);
+		error_detail(q->err, "a stored configuration is not JSON: %s",
+			     cause.message);
+	}
+	return tree;
+}
+
+int query_close(struct query *q)
+{
+	if (q->statement) {
+		sqlite3_reset(q->statement);
+		sqlite3_clear_bindings(q->statement);
+	}
+	return error_result(q->err);
+}
+
+int query_run(struct query *q)
+{
+	int changes;
+
+	query_row(q);
+	changes = sqlite3_changes(q->store->db);
+	return query_close(q) ? -1 : changes;
+}
+
+/* ---- transactions ---- */
+
+static int run(struct store *store, const char *sql, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, sql, err);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_begin(struct store *store, struct oam_error *err)
+{
+	return run(store, "BEGIN IMMEDIATE", err);
+}
+
+int store_commit(struct store *store, struct oam_error *err)
+{
+	if (run(store, "COMMIT", err) == 0)
+		return 0;
+	store_rollback(store);
+	return -1;
+}
+
+void store_rollback(struct store *store)
+{
+	if (!sqlite3_get_autocommit(store->db))
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* ---- opening ---- */
+
+/* Runs SQL without results; for the pragmas and the migrations. */
+static int execute(struct store *store, const char *sql, struct oam_error *err)
+{
+	if (error_result(err))
+		return -1;
+	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return store_fail(store, err);
+}
+
+static int read_pragma(struct store *store, const char *sql, int *value,
+		       struct oam_error *err)
+{
+	sqlite3_stmt *statement = NULL;
+
+	if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
+	    sqlite3_step(statement) != SQLITE_ROW)
+		store_fail(store, err);
+	else
+		*value = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	return error_result(err);
+}
+
+static int connect(const char *path, struct store **out, struct oam_error *err)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	int result;
+
+	*out = NULL;
+	if (!store)
+		return error_set(err, NO_MEMORY, NULL);
+	result = sqlite3_open_v2(path, &store->db,
+				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+					 SQLITE_OPEN_EXRESCODE,
+				 NULL);
+	if (result != SQLITE_OK) {
+		if (store->db)
+			store_fail(store, err);
+		error_set(err, NO_MEMORY, NULL);
+		store_close(store);
+		return -1;
+	}
+	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT);
+	if (execute(store, "PRAGMA foreign_keys = ON", err) ||
+	    execute(store, "PRAGMA trusted_schema = OFF", err) ||
+	    execute(store, "PRAGMA synchronous = EXTRA", err)) {
+		store_close(store);
+		return -1;
+	}
+	*out = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	for (size_t i = 0; i < STATEMENTS_MAX && store->statements[i].sql; i++)
+		sqlite3_finalize(store->statements[i].statement);
+	sqlite3_close(store->db);
+	free(store);
+}
+
+int store_open(const char *path, struct store **store, struct oam_error *err)
+{
+	int version = 0;
+
+	*store = NULL;
+	if (access(path, F_OK) != 0) {
+		error_set(err, STORE_SCHEMA, NULL, 0, store_migrations_count);
+		return error_detail(err, "there is no %s", path);
+	}
+	if (connect(path, store, err))
+		return -1;
+	if (read_pragma(*store, "PRAGMA user_version", &version, err) == 0 &&
+	    version != store_migrations_count)
+		error_set(err, STORE_SCHEMA, NULL, version, store_migrations_count);
+	if (error_result(err) == 0)
+		return 0;
+	store_close(*store);
+	*store = NULL;
+	return -1;
+}
+
+/* ---- migration ---- */
+
+/* SQLite would make the file with the umask's mode; its journals take the file's mode. */
+static int make_file(const char *path, struct oam_error *err)
+{
+	char folder[4096];
+	const char *slash = strrchr(path, '/');
+	int fd;
+
+	if (slash && slash != path) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+		mkdir(folder, 0700); /* when that fails, open() says why */
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	error_set(err, STORE_FAILED, NULL);
+	return error_detail(err, "cannot make %s: %m", path);
+}
+
+static int refuse_foreign_file(struct store *store, int version, struct oam_error *err)
+{
+	int id = 0, tables = 0;
+
+	if (read_pragma(store, "PRAGMA application_id", &id, err) ||
+	    read_pragma(store, "SELECT count(*) FROM sqlite_schema", &tables, err))
+		return -1;
+	if (id == APPLICATION_ID || (version == 0 && tables == 0))
+		return 0;
+	error_set(err, STORE_FAILED, NULL);
+	return error_detail(err, "the file is another program's database");
+}
+
+static int found_installation(struct store *store, struct oam_error *err)
+{
+	char tag[ASSISTANT_NONCE_SIZE];
+	struct query q;
+
+	if (random_base62(tag, ASSISTANT_NONCE_LENGTH, err))
+		return -1;
+	query_open(&q, store,
+		   "INSERT INTO installation (only, tag, made_at) VALUES (1, ?, ?)", err);
+	query_text(&q, 1, tag);
+	query_integer(&q, 2, clock_now());
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+/* Within a transaction, so that the version that is read is the one that is changed. */
+static int apply_migrations(struct store *store, int *from, int *to,
+			    struct oam_error *err)
+{
+	char pragma[64];
+
+	*to = store_migrations_count;
+	if (read_pragma(store, "PRAGMA user_version", from, err) ||
+	    refuse_foreign_file(store, *from, err))
+		return -1;
+	if (*from > *to)
+		return error_set(err, STORE_SCHEMA, NULL, *from, *to);
+	if (*from == *to)
+		return 0;
+	for (int i = *from; i < *to; i++)
+		if (execute(store, store_migrations[i], err))
+			return -1;
+	if (*from == 0 && found_installation(store, err))
+		return -1;
+	snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", *to);
+	if (execute(store, pragma, err))
+		return -1;
+	snprintf(pragma, sizeof(pragma), "PRAGMA application_id = %d", APPLICATION_ID);
+	return execute(store, pragma, err);
+}
+
+int store_migrate(const char *path, int *from, int *to, struct oam_error *err)
+{
+	struct store *store;
+
+	if (make_file(path, err) || connect(path, &store, err))
+		return -1;
+	if (sqlite3_libversion_number() >= WAL_IS_SAFE_SINCE)
+		execute(store, "PRAGMA journal_mode = WAL", err);
+	if (store_begin(store, err) == 0) {
+		if (apply_migrations(store, from, to, err) == 0)
+			store_commit(store, err);
+		else
+			store_rollback(store);
+	}
+	store_close(store);
+	return error_result(err);
+}
+
+int store_installation_tag(struct store *store, char tag[ASSISTANT_NONCE_SIZE],
+			   struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, "SELECT tag FROM installation", err);
+	if (query_row(&q))
+		query_copy_text(&q, 0, tag, ASSISTANT_NONCE_SIZE);
+	return query_close(&q);
+}

@@ -1,0 +1,218 @@
+/*
+ * store: the SQLite file, the record of truth. The only module that knows SQL.
+ *
+ * A handle belongs to one process and one thread; open it after fork(2) and never carry
+ * it over one. Writers take SQLite's lock at once (BEGIN IMMEDIATE) and wait a bounded
+ * time; a store that stays busy is STORE_BUSY. Every write is all or nothing.
+ *
+ * Functions that look something up return 1 when it is there, 0 when it is not, -1 on
+ * error. Times are ms since 1970 UTC.
+ */
+#ifndef OAM_STORE_H
+#define OAM_STORE_H
+
+#include <stdint.h>
+
+#include "assistant.h"
+
+struct store;
+
+/* Opens the file at `path`. STORE_SCHEMA when it is not there or has another schema. */
+int store_open(const char *path, struct store **store, struct oam_error *err);
+void store_close(struct store *store);
+
+/*
+ * Makes the file (mode 0600, its folder 0700) when it is not there, and applies the
+ * migrations that it lacks, all or none. *from and *to are the versions before and after.
+ * Safe to run by several processes at once. STORE_SCHEMA when the file is newer than us.
+ */
+int store_migrate(const char *path, int *from, int *to, struct oam_error *err);
+
+/* Transactions do not nest. store_rollback() is harmless outside of one. */
+int store_begin(struct store *store, struct oam_error *err);
+int store_commit(struct store *store, struct oam_error *err);
+void store_rollback(struct store *store);
+
+/* The tag that marks the assistants of this store. */
+int store_installation_tag(struct store *store, char tag[ASSISTANT_NONCE_SIZE],
+			   struct oam_error *err);
+
+/* ---- profiles ---- */
+
+#define PROFILE_NAME_SIZE 65
+#define PROFILE_KEY_SIZE  129
+#define PROFILE_DEFAULT   "default"
+
+/* A profile with what everybody asks about it. Ids are "" when there is none. */
+struct profile {
+	int64_t id;
+	char name[PROFILE_NAME_SIZE];
+	char env_key[PROFILE_KEY_SIZE];
+	int64_t interval;     /* ms; 0: no automatic refresh */
+	int64_t keep_count;   /* -1: OAM_KEEP_COUNT */
+	int64_t refreshed_at; /* 0: never */
+	int64_t retry_at;     /* no automatic refresh before this */
+	int64_t failures;
+	int64_t failed_at; /* 0: not since the last good refresh */
+	char last_error[OAM_MESSAGE_MAX];
+	char current[ASSISTANT_ID_SIZE];
+	char previous[ASSISTANT_ID_SIZE];
+	int64_t lease_until; /* 0: nobody refreshes it */
+	bool unfinished;     /* a rotation began and did not end */
+};
+
+/* ^[a-z0-9_-]{1,64}$ */
+bool profile_name_is_valid(const char *name);
+
+int store_profile_find(struct store *store, const char *name, struct profile *profile,
+		       struct oam_error *err);
+
+/* The profile with the smallest id above `after`: call with 0, then with each id. */
+int store_profile_next(struct store *store, int64_t after, struct profile *profile,
+		       struct oam_error *err);
+
+/* Adds a profile unless the name is there already. */
+int store_profile_add(struct store *store, const char *name, struct json_object *config,
+		      const char *env_key, int64_t now, struct oam_error *err);
+
+/* *config: the caller releases it. */
+int store_profile_config(struct store *store, int64_t profile,
+			 struct json_object **config, struct oam_error *err);
+int store_profile_set_config(struct store *store, int64_t profile,
+			     struct json_object *config, struct oam_error *err);
+int store_profile_set_interval(struct store *store, int64_t profile, int64_t interval,
+			       struct oam_error *err);
+
+/* A refresh went well at `now`: the interval starts again, failures are forgotten. */
+int store_profile_refreshed(struct store *store, int64_t profile, int64_t now,
+			    struct oam_error *err);
+
+/* A refresh failed: counts it and notes why and when to try again. */
+int store_profile_failed(struct store *store, int64_t profile, const char *message,
+			 int64_t now, int64_t retry_at, struct oam_error *err);
+
+/* Assistants of the profile that are not deleted. */
+int store_profile_count(struct store *store, int64_t profile, int64_t *count,
+			struct oam_error *err);
+
+/* ---- assistants ---- */
+
+enum assistant_label {
+	LABEL_UNMANAGED,
+	LABEL_PENDING,
+	LABEL_CURRENT,
+	LABEL_PREVIOUS,
+	LABEL_RETIRED,
+	LABEL_DELETED,
+};
+
+struct assistant {
+	char id[ASSISTANT_ID_SIZE];
+	int64_t profile; /* 0: not owned */
+	enum assistant_label label;
+	int64_t created_at, updated_at;
+	struct json_object *config; /* owned by this struct */
+};
+
+void assistant_release(struct assistant *assistant);
+
+/* Adds an assistant that nobody owns. CONFLICT when the id is there already. */
+int store_assistant_add(struct store *store, const char *id, const char *upstream,
+			struct json_object *config, int64_t created_at,
+			struct oam_error *err);
+
+/* Also finds deleted ones. Release *assistant when 1. */
+int store_assistant_find(struct store *store, const char *id, struct assistant *assistant,
+			 struct oam_error *err);
+
+/* The one that is not deleted and has metadata oam_nonce = `nonce`. */
+int store_assistant_find_nonce(struct store *store, const char *upstream,
+			       const char *nonce, struct assistant *assistant,
+			       struct oam_error *err);
+
+/* 1 when a row changed, 0 when there is none that is not deleted. */
+int store_assistant_set_config(struct store *store, const char *id,
+			       struct json_object *config, int64_t now,
+			       struct oam_error *err);
+int store_assistant_delete(struct store *store, const char *id, int64_t now,
+			   struct oam_error *err);
+
+/*
+ * Makes the assistant the profile's, under `label`; records it first when it is not in
+ * the store. CONFLICT when another profile owns it.
+ */
+int store_assistant_own(struct store *store, const char *id, const char *upstream,
+			struct json_object *config, int64_t created_at, int64_t profile,
+			enum assistant_label label, int64_t now, struct oam_error *err);
+
+/*
+ * Within a transaction: makes `id`, which the profile owns, its current one. The one that
+ * was current becomes previous, and what was previous is retired.
+ */
+int store_assistant_promote(struct store *store, int64_t profile, const char *id,
+			    int64_t now, struct oam_error *err);
+
+/* Part of a list, in the order of creation. */
+struct store_page {
+	const char *upstream;
+	bool ascending;
+	const char *after;  /* id, or NULL; may be deleted by now */
+	const char *before; /* id, or NULL; likewise */
+	int64_t limit;      /* rows at most; 0: all */
+};
+
+/*
+ * Calls `visit` for each row of the page. ASSISTANT_NOT_FOUND when a cursor was never in
+ * the store. A visit that returns -1 ends the page, and its error stands.
+ */
+int store_assistant_page(struct store *store, const struct store_page *page,
+			 int (*visit)(const struct assistant *, void *context,
+				      struct oam_error *),
+			 void *context, struct oam_error *err);
+
+/*
+ * The profile's assistants that cleanup may delete: not current, not pending, older than
+ * the newest `keep`; *ids is a JSON array of ids, newest first. `spare_previous_since`:
+ * also not the previous one if it was labelled at or after that time (0: no such favour).
+ */
+int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
+			    int64_t spare_previous_since, struct json_object **ids,
+			    struct oam_error *err);
+
+/* ---- rotations and leases ---- */
+
+struct rotation {
+	int64_t id;
+	char nonce[ASSISTANT_NONCE_SIZE];
+	char old_id[ASSISTANT_ID_SIZE];
+	char new_id[ASSISTANT_ID_SIZE]; /* "" until something was created */
+	struct json_object *config;     /* owned by this struct */
+};
+
+/* Writes the intent. *rotation gets its row id. */
+int store_rotation_start(struct store *store, int64_t profile, const char *reason,
+			 const char *nonce, struct json_object *config,
+			 const char *old_id, int64_t now, int64_t *rotation,
+			 struct oam_error *err);
+int store_rotation_created(struct store *store, int64_t rotation, const char *new_id,
+			   struct oam_error *err);
+int store_rotation_end(struct store *store, int64_t rotation, const char *outcome,
+		       const char *error, int64_t now, struct oam_error *err);
+
+/* The oldest rotation of the profile that did not end. Free rotation->config when 1. */
+int store_rotation_open(struct store *store, int64_t profile, struct rotation *rotation,
+			struct oam_error *err);
+
+/*
+ * How the last rotation of the profile that ended after `since` went: 1 with *failed and
+ * its message, 0 when there is none.
+ */
+int store_rotation_last(struct store *store, int64_t profile, int64_t since, bool *failed,
+			char message[OAM_MESSAGE_MAX], struct oam_error *err);
+
+/* The row that tells people who refreshes. The lock file is what excludes. */
+int store_lease_take(struct store *store, int64_t profile, const char *holder,
+		     int64_t now, int64_t until, struct oam_error *err);
+int store_lease_drop(struct store *store, int64_t profile, struct oam_error *err);
+
+#endif

@@ -1,0 +1,173 @@
+#include <string.h>
+
+#include "store_query.h"
+
+bool profile_name_is_valid(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length > 0 && length < PROFILE_NAME_SIZE &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == length;
+}
+
+/* One statement for the hot path: the profile, its two ids, its lease. */
+#define SELECT_PROFILE \
+	"SELECT p.profile_id, p.name, p.env_key, p.interval_ms, " \
+	"       coalesce(p.keep_count, -1), p.refreshed_at, p.retry_at, p.failures, " \
+	"       p.failed_at, p.last_error, c.id, v.id, l.expires_at, " \
+	"       EXISTS (SELECT 1 FROM rotation r " \
+	"                WHERE r.profile_id = p.profile_id AND r.ended_at IS NULL) " \
+	"  FROM profile p " \
+	"  LEFT JOIN assistant c ON c.profile_id = p.profile_id AND c.label = " \
+	"'current' " \
+	"  LEFT JOIN assistant v ON v.profile_id = p.profile_id AND v.label = " \
+	"'previous' " \
+	"  LEFT JOIN lease l ON l.profile_id = p.profile_id "
+
+/* Reads the one row, if there is one, and closes. */
+static int read_profile(struct query *q, struct profile *profile)
+{
+	bool found = query_row(q);
+
+	*profile = (struct profile){ 0 };
+	if (found) {
+		profile->id = query_get_integer(q, 0);
+		query_copy_text(q, 1, profile->name, sizeof(profile->name));
+		query_copy_text(q, 2, profile->env_key, sizeof(profile->env_key));
+		profile->interval = query_get_integer(q, 3);
+		profile->keep_count = query_get_integer(q, 4);
+		profile->refreshed_at = query_get_integer(q, 5);
+		profile->retry_at = query_get_integer(q, 6);
+		profile->failures = query_get_integer(q, 7);
+		profile->failed_at = query_get_integer(q, 8);
+		query_copy_text(q, 9, profile->last_error, sizeof(profile->last_error));
+		query_copy_text(q, 10, profile->current, sizeof(profile->current));
+		query_copy_text(q, 11, profile->previous, sizeof(profile->previous));
+		profile->lease_until = query_get_integer(q, 12);
+		profile->unfinished = query_get_integer(q, 13) != 0;
+	}
+	return query_close(q) ? -1 : found;
+}
+
+int store_profile_find(struct store *store, const char *name, struct profile *profile,
+		       struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, SELECT_PROFILE "WHERE p.name = ?", err);
+	query_text(&q, 1, name);
+	return read_profile(&q, profile);
+}
+
+int store_profile_next(struct store *store, int64_t after, struct profile *profile,
+		       struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   SELECT_PROFILE "WHERE p.profile_id > ? ORDER BY p.profile_id LIMIT 1",
+		   err);
+	query_integer(&q, 1, after);
+	return read_profile(&q, profile);
+}
+
+int store_profile_add(struct store *store, const char *name, struct json_object *config,
+		      const char *env_key, int64_t now, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "INSERT INTO profile (name, config, env_key, made_at) "
+		   "VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+		   err);
+	query_text(&q, 1, name);
+	query_json(&q, 2, config);
+	query_text(&q, 3, env_key);
+	query_integer(&q, 4, now);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_config(struct store *store, int64_t profile,
+			 struct json_object **config, struct oam_error *err)
+{
+	struct query q;
+
+	*config = NULL;
+	query_open(&q, store, "SELECT config FROM profile WHERE profile_id = ?", err);
+	query_integer(&q, 1, profile);
+	if (query_row(&q))
+		*config = query_get_json(&q, 0);
+	if (query_close(&q))
+		return -1;
+	return *config ? 0 : error_set(err, INTERNAL, NULL);
+}
+
+int store_profile_set_config(struct store *store, int64_t profile,
+			     struct json_object *config, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, "UPDATE profile SET config = ? WHERE profile_id = ?", err);
+	query_json(&q, 1, config);
+	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_set_interval(struct store *store, int64_t profile, int64_t interval,
+			       struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, "UPDATE profile SET interval_ms = ? WHERE profile_id = ?",
+		   err);
+	query_integer(&q, 1, interval);
+	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_refreshed(struct store *store, int64_t profile, int64_t now,
+			    struct oam_error *err)
+{
+	struct query q;
+
+	query_open(
+		&q, store,
+		"UPDATE profile SET refreshed_at = ?, failures = 0, last_error = NULL, "
+		"failed_at = NULL, retry_at = 0 WHERE profile_id = ?",
+		err);
+	query_integer(&q, 1, now);
+	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_failed(struct store *store, int64_t profile, const char *message,
+			 int64_t now, int64_t retry_at, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "UPDATE profile SET failures = failures + 1, last_error = ?, "
+		   "failed_at = ?, retry_at = ? WHERE profile_id = ?",
+		   err);
+	query_text(&q, 1, message);
+	query_integer(&q, 2, now);
+	query_integer(&q, 3, retry_at);
+	query_integer(&q, 4, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_count(struct store *store, int64_t profile, int64_t *count,
+			struct oam_error *err)
+{
+	struct query q;
+
+	*count = 0;
+	query_open(&q, store,
+		   "SELECT count(*) FROM assistant "
+		   "WHERE profile_id = ? AND label <> 'deleted'",
+		   err);
+	query_integer(&q, 1, profile);
+	if (query_row(&q))
+		*count = query_get_integer(&q, 0);
+	return query_close(&q);
+}

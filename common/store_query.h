@@ -1,0 +1,63 @@
+/*
+ * store_query: the inside of the store, shared by store*.c alone.
+ *
+ * A statement is prepared on its first use and kept. A query binds, steps and reads it:
+ *
+ *	struct query q;
+ *
+ *	query_open(&q, store, "SELECT …", err);
+ *	query_text(&q, 1, name);
+ *	while (query_row(&q))
+ *		… query_get_text(&q, 0) …
+ *	return query_close(&q);
+ */
+#ifndef OAM_STORE_QUERY_H
+#define OAM_STORE_QUERY_H
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+#include "store.h"
+
+#define STATEMENTS_MAX 64
+
+struct store {
+	sqlite3 *db;
+	/* Keyed by the address of the SQL text, a string literal. */
+	struct {
+		const char *sql;
+		sqlite3_stmt *statement;
+	} statements[STATEMENTS_MAX];
+};
+
+struct query {
+	struct store *store;
+	sqlite3_stmt *statement; /* NULL when something went wrong */
+	struct oam_error *err;
+};
+
+/* Errors are kept in `err`: the calls in between do nothing then. */
+void query_open(struct query *q, struct store *store, const char *sql,
+		struct oam_error *err);
+void query_text(struct query *q, int index, const char *text); /* NULL and "": NULL */
+void query_integer(struct query *q, int index, int64_t value);
+void query_json(struct query *q, int index, struct json_object *tree);
+
+/* True while there is a row to read. */
+bool query_row(struct query *q);
+
+const char *query_get_text(struct query *q, int column); /* NULL stays NULL */
+int64_t query_get_integer(struct query *q, int column);  /* NULL is 0 */
+void query_copy_text(struct query *q, int column, char *to, size_t size);
+struct json_object *query_get_json(struct query *q, int column);
+
+/* Makes the statement ready for its next use. 0 or -1. */
+int query_close(struct query *q);
+
+/* For statements without rows: steps and closes. The rows changed, or -1. */
+int query_run(struct query *q);
+
+/* Turns SQLite's error into ours; its own words go to the detail. -1. */
+int store_fail(struct store *store, struct oam_error *err);
+
+#endif

@@ -1,0 +1,126 @@
+#include "store_query.h"
+
+int store_rotation_start(struct store *store, int64_t profile, const char *reason,
+			 const char *nonce, struct json_object *config,
+			 const char *old_id, int64_t now, int64_t *rotation,
+			 struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "INSERT INTO rotation "
+		   "(profile_id, reason, nonce, config, old_id, started_at) "
+		   "VALUES (?, ?, ?, ?, ?, ?)",
+		   err);
+	query_integer(&q, 1, profile);
+	query_text(&q, 2, reason);
+	query_text(&q, 3, nonce);
+	query_json(&q, 4, config);
+	query_text(&q, 5, old_id);
+	query_integer(&q, 6, now);
+	if (query_run(&q) < 0)
+		return -1;
+	*rotation = sqlite3_last_insert_rowid(store->db);
+	return 0;
+}
+
+int store_rotation_created(struct store *store, int64_t rotation, const char *new_id,
+			   struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, "UPDATE rotation SET new_id = ? WHERE rotation_id = ?",
+		   err);
+	query_text(&q, 1, new_id);
+	query_integer(&q, 2, rotation);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_rotation_end(struct store *store, int64_t rotation, const char *outcome,
+		       const char *error, int64_t now, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "UPDATE rotation SET outcome = ?, error = ?, ended_at = ? "
+		   "WHERE rotation_id = ?",
+		   err);
+	query_text(&q, 1, outcome);
+	query_text(&q, 2, error);
+	query_integer(&q, 3, now);
+	query_integer(&q, 4, rotation);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_rotation_open(struct store *store, int64_t profile, struct rotation *rotation,
+			struct oam_error *err)
+{
+	struct query q;
+	bool found;
+
+	*rotation = (struct rotation){ 0 };
+	query_open(&q, store,
+		   "SELECT rotation_id, nonce, old_id, new_id, config FROM rotation "
+		   "WHERE profile_id = ? AND ended_at IS NULL "
+		   "ORDER BY rotation_id LIMIT 1",
+		   err);
+	query_integer(&q, 1, profile);
+	found = query_row(&q);
+	if (found) {
+		rotation->id = query_get_integer(&q, 0);
+		query_copy_text(&q, 1, rotation->nonce, sizeof(rotation->nonce));
+		query_copy_text(&q, 2, rotation->old_id, sizeof(rotation->old_id));
+		query_copy_text(&q, 3, rotation->new_id, sizeof(rotation->new_id));
+		rotation->config = query_get_json(&q, 4);
+	}
+	if (query_close(&q) == 0)
+		return found;
+	json_object_put(rotation->config);
+	return -1;
+}
+
+int store_rotation_last(struct store *store, int64_t profile, int64_t since, bool *failed,
+			char message[OAM_MESSAGE_MAX], struct oam_error *err)
+{
+	struct query q;
+	bool found;
+
+	query_open(&q, store,
+		   "SELECT outcome = 'failed', error FROM rotation "
+		   "WHERE profile_id = ? AND ended_at >= ? "
+		   "ORDER BY rotation_id DESC LIMIT 1",
+		   err);
+	query_integer(&q, 1, profile);
+	query_integer(&q, 2, since);
+	found = query_row(&q);
+	if (found) {
+		*failed = query_get_integer(&q, 0) != 0;
+		query_copy_text(&q, 1, message, OAM_MESSAGE_MAX);
+	}
+	return query_close(&q) ? -1 : found;
+}
+
+int store_lease_take(struct store *store, int64_t profile, const char *holder,
+		     int64_t now, int64_t until, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "INSERT OR REPLACE INTO lease "
+		   "(profile_id, holder, acquired_at, expires_at) VALUES (?, ?, ?, ?)",
+		   err);
+	query_integer(&q, 1, profile);
+	query_text(&q, 2, holder);
+	query_integer(&q, 3, now);
+	query_integer(&q, 4, until);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_lease_drop(struct store *store, int64_t profile, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, "DELETE FROM lease WHERE profile_id = ?", err);
+	query_integer(&q, 1, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}

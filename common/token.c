@@ -1,0 +1,434 @@
+#include "token.h"
+
+#include <ctype.h>
+#include <jwt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clock.h"
+#include "file.h"
+
+#define PUBLIC_KEY_MAX (64 * 1024)
+
+struct algorithm {
+	const char *name;
+	jwt_alg_t id;
+	size_t secret_min; /* bytes: the hash's size, RFC 7518, 3.2; 0: a public key */
+};
+
+static const struct algorithm algorithms[] = {
+	{ "HS256", JWT_ALG_HS256, 32 }, { "HS384", JWT_ALG_HS384, 48 },
+	{ "HS512", JWT_ALG_HS512, 64 }, { "RS256", JWT_ALG_RS256, 0 },
+	{ "RS384", JWT_ALG_RS384, 0 },  { "RS512", JWT_ALG_RS512, 0 },
+	{ "ES256", JWT_ALG_ES256, 0 },  { "ES384", JWT_ALG_ES384, 0 },
+	{ "ES512", JWT_ALG_ES512, 0 },
+};
+
+struct token_verifier {
+	const struct settings *settings;
+	const struct algorithm *algorithm;
+	char *key;
+	size_t key_length; /* never 0: libjwt takes an empty key for "do not check" */
+};
+
+/* Parts of secrets that people copy from examples. Compared without regard to case. */
+static const char *const placeholders[] = {
+	"your-secret",      "your_secret",
+	"yoursecret",       "your-jwt",
+	"your_jwt",         "your-super",
+	"your_super",       "your-256-bit",
+	"changeme",         "change-me",
+	"change_me",        "change-this",
+	"change_this",      "change this",
+	"replace-me",       "replace_me",
+	"replace-with",     "replace_with",
+	"placeholder",      "insert-your",
+	"secret-key-here",  "a-string-secret-at-least-256-bits-long",
+	"supersecret",      "super-secret",
+	"super_secret",     "password",
+	"jwt-secret",       "jwt_secret",
+	"0123456789",       "1234567890",
+	"abcdefghijklm",    "my-secret",
+	"mysecret",         "secret-secret",
+	"secretsecret",     "test-secret",
+	"development-only",
+};
+
+static const struct algorithm *find_algorithm(const char *name)
+{
+	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
+		if (strcmp(algorithms[i].name, name) == 0)
+			return &algorithms[i];
+	return NULL;
+}
+
+static size_t distinct_bytes(const char *text)
+{
+	bool seen[256] = { false };
+	size_t count = 0;
+
+	for (; *text; text++) {
+		count += !seen[(unsigned char)*text];
+		seen[(unsigned char)*text] = true;
+	}
+	return count;
+}
+
+static int check_secret(const struct settings *settings,
+			const struct algorithm *algorithm, struct oam_error *err)
+{
+	const char *secret = settings->jwt_secret;
+	char text[128];
+
+	if (!secret)
+		return error_set(err, SETTING, "JWT_SECRET",
+				 "JWT_SECRET is not set. Make one: openssl rand -hex 32");
+	if (strlen(secret) < algorithm->secret_min) {
+		snprintf(text, sizeof(text),
+			 "JWT_SECRET is too short: %s needs %zu bytes", algorithm->name,
+			 algorithm->secret_min);
+		return error_set(err, SETTING, "JWT_SECRET", text);
+	}
+	if (distinct_bytes(secret) < 8)
+		return error_set(err, SETTING, "JWT_SECRET",
+				 "JWT_SECRET is too weak: it repeats a few characters");
+	for (size_t i = 0; i < sizeof(placeholders) / sizeof(placeholders[0]); i++)
+		if (strcasestr(secret, placeholders[i]))
+			return error_set(err, SETTING, "JWT_SECRET",
+					 "JWT_SECRET is a placeholder. Make a real one: "
+					 "openssl rand -hex 32");
+	return 0;
+}
+
+static int load_secret(struct token_verifier *verifier, struct oam_error *err)
+{
+	if (check_secret(verifier->settings, verifier->algorithm, err))
+		return -1;
+	verifier->key = strdup(verifier->settings->jwt_secret);
+	if (!verifier->key)
+		return error_set(err, NO_MEMORY, NULL);
+	verifier->key_length = strlen(verifier->key);
+	return 0;
+}
+
+static int load_public_key(struct token_verifier *verifier, struct oam_error *err)
+{
+	const char *path = verifier->settings->jwt_public_key;
+	struct oam_error cause = { 0 };
+
+	if (!path)
+		return error_set(
+			err, SETTING, "OAM_JWT_PUBLIC_KEY",
+			"OAM_JWT_PUBLIC_KEY is not set: OAM_JWT_ALG needs a PEM file");
+	if (file_read(path, PUBLIC_KEY_MAX, &verifier->key, &verifier->key_length,
+		      &cause) ||
+	    !verifier->key) {
+		error_set(err, SETTING, "OAM_JWT_PUBLIC_KEY",
+			  "OAM_JWT_PUBLIC_KEY: the file cannot be read");
+		return error_detail(err, "%s", path);
+	}
+	if (!strstr(verifier->key, "-----BEGIN PUBLIC KEY-----"))
+		return error_set(err, SETTING, "OAM_JWT_PUBLIC_KEY",
+				 "OAM_JWT_PUBLIC_KEY: not a public key in PEM form");
+	return 0;
+}
+
+int token_verifier_open(const struct settings *settings, struct token_verifier **out,
+			struct oam_error *err)
+{
+	struct token_verifier *verifier = calloc(1, sizeof(*verifier));
+
+	*out = NULL;
+	if (!verifier)
+		return error_set(err, NO_MEMORY, NULL);
+	verifier->settings = settings;
+	verifier->algorithm = find_algorithm(settings->jwt_alg);
+	if (!verifier->algorithm)
+		error_set(err, SETTING, "OAM_JWT_ALG",
+			  "OAM_JWT_ALG must be HS, RS or ES with 256, 384 or 512");
+	else if (verifier->algorithm->secret_min > 0)
+		load_secret(verifier, err);
+	else
+		load_public_key(verifier, err);
+	if (error_result(err)) {
+		token_verifier_close(verifier);
+		return -1;
+	}
+	*out = verifier;
+	return 0;
+}
+
+void token_verifier_close(struct token_verifier *verifier)
+{
+	if (!verifier)
+		return;
+	if (verifier->key)
+		explicit_bzero(verifier->key, strlen(verifier->key));
+	free(verifier->key);
+	free(verifier);
+}
+
+static int invalid(struct oam_error *err, const char *reason)
+{
+	return error_set(err, TOKEN_INVALID, NULL, reason);
+}
+
+static int base64url_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/*
+ * Decodes base64url without padding (RFC 7515, 2), strictly: no other characters, no
+ * impossible length, no bits left over that are not zero. `out` needs length + 1 bytes.
+ * The decoded length, or -1.
+ */
+static ssize_t decode_base64url(const char *text, size_t length, char *out)
+{
+	unsigned int bits = 0, held = 0;
+	size_t done = 0;
+
+	if (length == 0 || length % 4 == 1)
+		return -1;
+	for (size_t i = 0; i < length; i++) {
+		int digit = base64url_digit(text[i]);
+
+		if (digit < 0)
+			return -1;
+		bits = bits << 6 | (unsigned int)digit;
+		held += 6;
+		if (held >= 8) {
+			held -= 8;
+			out[done++] = (char)(bits >> held & 0xFF);
+		}
+		bits &= (1U << held) - 1;
+	}
+	out[done] = '\0';
+	return bits == 0 ? (ssize_t)done : -1;
+}
+
+/* Decodes one segment that must be a JSON object. */
+static int decode_object(const char *segment, size_t length, const char *what,
+			 struct json_object **object, struct oam_error *err)
+{
+	char text[TOKEN_MAX + 1];
+	ssize_t decoded = decode_base64url(segment, length, text);
+	struct oam_error cause = { 0 };
+
+	*object = NULL;
+	if (decoded < 0)
+		return invalid(err, what);
+	if (json_read(text, (size_t)decoded, object, &cause))
+		return cause.code == OAM_E_NO_MEMORY ? error_set(err, NO_MEMORY, NULL)
+						     : invalid(err, what);
+	if (json_object_is_type(*object, json_type_object))
+		return 0;
+	json_object_put(*object);
+	*object = NULL;
+	return invalid(err, what);
+}
+
+/* RFC 8725, 3.1 and 3.11; RFC 7515, 4.1.11. */
+static int check_header(const struct token_verifier *verifier, struct json_object *header,
+			struct oam_error *err)
+{
+	const char *alg = json_member_string(header, "alg");
+	const char *typ = json_member_string(header, "typ");
+
+	if (!alg || strcmp(alg, verifier->algorithm->name) != 0)
+		return invalid(err, "its algorithm is not the configured one");
+	if (json_object_object_get_ex(header, "crit", NULL))
+		return invalid(err, "it has critical extensions");
+	if (json_object_object_get_ex(header, "typ", NULL) &&
+	    (!typ || (strcasecmp(typ, "JWT") != 0 && strcasecmp(typ, "at+jwt") != 0)))
+		return invalid(err, "its type is not JWT");
+	return 0;
+}
+
+/*
+ * libjwt may return success without having checked anything (an empty key, no memory):
+ * so the algorithm that it used must be the configured one.
+ */
+static int check_signature(const struct token_verifier *verifier, const char *token,
+			   struct oam_error *err)
+{
+	jwt_t *jwt = NULL;
+	bool good = jwt_decode(&jwt, token, (const unsigned char *)verifier->key,
+			       (int)verifier->key_length) == 0 &&
+		    jwt && jwt_get_alg(jwt) == verifier->algorithm->id;
+
+	jwt_free(jwt);
+	return good ? 0 : invalid(err, "its signature does not match");
+}
+
+/* A NumericDate (RFC 7519, 2) in ms. 1 when there, 0 when not, -1 when not a number. */
+static int numeric_date(struct json_object *claims, const char *name, double *ms)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(claims, name, &value))
+		return 0;
+	if (!json_object_is_type(value, json_type_int) &&
+	    !json_object_is_type(value, json_type_double))
+		return -1;
+	*ms = json_object_get_double(value) * CLOCK_SECOND;
+	return isfinite(*ms) ? 1 : -1;
+}
+
+static int check_times(const struct token_verifier *verifier, struct json_object *claims,
+		       int64_t now, struct oam_error *err)
+{
+	double leeway = (double)(verifier->settings->jwt_leeway * CLOCK_SECOND);
+	double exp = 0, nbf = 0, iat = 0;
+	int has_nbf = numeric_date(claims, "nbf", &nbf);
+
+	if (numeric_date(claims, "exp", &exp) != 1)
+		return invalid(err, "it has no numeric 'exp'");
+	if ((double)now >= exp + leeway)
+		return invalid(err, "it has expired");
+	if (has_nbf < 0)
+		return invalid(err, "its 'nbf' is not a number");
+	if (has_nbf && (double)now < nbf - leeway)
+		return invalid(err, "it is not valid yet");
+	if (numeric_date(claims, "iat", &iat) < 0)
+		return invalid(err, "its 'iat' is not a number");
+	return 0;
+}
+
+/* True when `claim` is the string `wanted`, or an array that holds it. */
+static bool claim_has(struct json_object *claim, const char *wanted)
+{
+	size_t length = strlen(wanted);
+
+	if (json_object_is_type(claim, json_type_string))
+		return (size_t)json_object_get_string_len(claim) == length &&
+		       memcmp(json_object_get_string(claim), wanted, length) == 0;
+	if (json_object_is_type(claim, json_type_array))
+		for (size_t i = 0; i < json_object_array_length(claim); i++) {
+			struct json_object *item = json_object_array_get_idx(claim, i);
+
+			if (json_object_is_type(item, json_type_string) &&
+			    claim_has(item, wanted))
+				return true;
+		}
+	return false;
+}
+
+static int check_claims(const struct token_verifier *verifier, struct json_object *claims,
+			int64_t now, struct oam_error *err)
+{
+	const struct settings *settings = verifier->settings;
+	struct json_object *issuer = json_member(claims, "iss");
+
+	if (check_times(verifier, claims, now, err))
+		return -1;
+	if (settings->jwt_issuer && (!json_object_is_type(issuer, json_type_string) ||
+				     !claim_has(issuer, settings->jwt_issuer)))
+		return invalid(err, "its issuer is not the configured one");
+	if (settings->jwt_audience &&
+	    !claim_has(json_member(claims, "aud"), settings->jwt_audience))
+		return invalid(err, "its audience is not the configured one");
+	return 0;
+}
+
+int token_verify(const struct token_verifier *verifier, const char *token, int64_t now,
+		 struct json_object **out, struct oam_error *err)
+{
+	size_t length = strlen(token);
+	const char *payload = strchr(token, '.');
+	const char *signature = payload ? strchr(payload + 1, '.') : NULL;
+	struct json_object *header = NULL, *claims = NULL;
+	char scratch[TOKEN_MAX + 1];
+	int result = -1;
+
+	*out = NULL;
+	if (length > TOKEN_MAX)
+		return invalid(err, "it is too long");
+	if (!signature)
+		return invalid(err, "it does not have three parts");
+	if (decode_base64url(signature + 1, strlen(signature + 1), scratch) < 0)
+		return invalid(err, "its signature is not base64url");
+	if (decode_object(token, (size_t)(payload - token), "its header is malformed",
+			  &header, err) ||
+	    check_header(verifier, header, err) ||
+	    decode_object(payload + 1, (size_t)(signature - payload) - 1,
+			  "its claims are malformed", &claims, err) ||
+	    check_signature(verifier, token, err) ||
+	    check_claims(verifier, claims, now, err))
+		goto out;
+	*out = json_object_get(claims);
+	result = 0;
+out:
+	json_object_put(header);
+	json_object_put(claims);
+	return result;
+}
+
+/* RFC 8693, 4.2: `scope` is a list of words with spaces between them. */
+static bool scope_has(struct json_object *scope, const char *wanted)
+{
+	const char *at = json_object_is_type(scope, json_type_string)
+				 ? json_object_get_string(scope)
+				 : "";
+	size_t length = strlen(wanted);
+
+	while (*at) {
+		size_t word = strcspn(at, " ");
+
+		if (word == length && memcmp(at, wanted, length) == 0)
+			return true;
+		at += word;
+		at += strspn(at, " ");
+	}
+	return false;
+}
+
+bool token_may_manage(const struct token_verifier *verifier, struct json_object *claims)
+{
+	const char *rule = verifier->settings->jwt_manage;
+	const char *wanted;
+	char name[128];
+
+	if (!rule)
+		return true;
+	wanted = strchr(rule, '=') + 1; /* settings made sure that it is there */
+	if ((size_t)(wanted - rule) > sizeof(name))
+		return false;
+	snprintf(name, sizeof(name), "%.*s", (int)(wanted - rule - 1), rule);
+	return claim_has(json_member(claims, name), wanted) ||
+	       (strcmp(name, "scope") == 0 &&
+		scope_has(json_member(claims, name), wanted));
+}
+
+int token_sign(const struct settings *settings, struct json_object *claims, char **token,
+	       struct oam_error *err)
+{
+	const struct algorithm *algorithm = find_algorithm(settings->jwt_alg);
+	const char *text = json_text(claims);
+	char *encoded = NULL;
+	jwt_t *jwt = NULL;
+
+	*token = NULL;
+	if (!algorithm || algorithm->secret_min == 0)
+		return error_set(
+			err, SETTING, "OAM_JWT_ALG",
+			"tokens can be made here only with HS256, HS384 or HS512: "
+			"the private key of another algorithm is not here");
+	if (check_secret(settings, algorithm, err))
+		return -1;
+	if (text && jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, text) == 0 &&
+	    jwt_set_alg(jwt, algorithm->id, (const unsigned char *)settings->jwt_secret,
+			(int)strlen(settings->jwt_secret)) == 0)
+		encoded = jwt_encode_str(jwt);
+	*token = encoded; /* libjwt 1.x returns plain malloc'd memory */
+	jwt_free(jwt);
+	return *token ? 0 : error_set(err, NO_MEMORY, NULL);
+}

@@ -1,0 +1,53 @@
+/*
+ * upstream: a server of assistants, behind one interface.
+ *
+ * The embedded upstream keeps them in our own store. Errors sort themselves by their
+ *code:
+ *
+ *	ASSISTANT_NOT_FOUND	the server confirms that there is none: the id is invalid
+ *	UPSTREAM_AMBIGUOUS	it may have been done: look for the nonce before trying
+ *again error_is_transient()	it was not done; the same call may work later anything
+ *else		it was not done and will not work unchanged
+ *
+ * One caller at a time; open it after fork(2).
+ */
+#ifndef OAM_UPSTREAM_H
+#define OAM_UPSTREAM_H
+
+#include "store.h"
+
+/* Which part of the list. Ids are NULL when not given. */
+struct upstream_page {
+	int64_t limit; /* 0: everything, however many pages it takes */
+	bool ascending;
+	const char *after, *before;
+};
+
+struct upstream {
+	/* What the `upstream` column of the store says: 'embedded' or the base URL. */
+	const char *name;
+	struct store *store;
+
+	/* In and out are assistant objects of the protocol. The caller releases them. */
+	int (*create)(struct upstream *, struct json_object *config,
+		      struct json_object **assistant, struct oam_error *);
+	int (*retrieve)(struct upstream *, const char *id, struct json_object **assistant,
+			struct oam_error *);
+	int (*modify)(struct upstream *, const char *id, struct json_object *changes,
+		      struct json_object **assistant, struct oam_error *);
+	int (*remove)(struct upstream *, const char *id, struct oam_error *);
+
+	/* *assistants: a JSON array. */
+	int (*list)(struct upstream *, const struct upstream_page *,
+		    struct json_object **assistants, struct oam_error *);
+
+	/* The one whose metadata oam_nonce is `nonce`; NULL, and no error, when none is.
+	 */
+	int (*find_nonce)(struct upstream *, const char *nonce,
+			  struct json_object **assistant, struct oam_error *);
+};
+
+/* The assistants of our own store, which must stay open as long as *upstream is used. */
+void upstream_embedded(struct upstream *upstream, struct store *store);
+
+#endif

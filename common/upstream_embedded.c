@@ -1,0 +1,152 @@
+/*
+ * The embedded upstream: hosts assistants in the store, as OpenAI did on its servers.
+ *
+ * It knows nothing of profiles. What it creates is 'unmanaged' until the service makes it
+ * a profile's own; so both upstreams look the same from above.
+ */
+#include <string.h>
+
+#include "clock.h"
+#include "upstream.h"
+
+static int embedded_create(struct upstream *upstream, struct json_object *config,
+			   struct json_object **assistant, struct oam_error *err)
+{
+	char id[ASSISTANT_ID_SIZE];
+	int64_t now = clock_now();
+
+	*assistant = NULL;
+	if (assistant_check(config, ASSISTANT_CREATE, "", err) ||
+	    assistant_id_make(id, err) ||
+	    store_assistant_add(upstream->store, id, upstream->name, config, now, err))
+		return -1;
+	*assistant = assistant_object(id, now, config, err);
+	return *assistant ? 0 : -1;
+}
+
+/* Finds a row that this upstream still hosts. */
+static int find(struct upstream *upstream, const char *id, struct assistant *row,
+		struct oam_error *err)
+{
+	int found = store_assistant_find(upstream->store, id, row, err);
+
+	if (found < 0)
+		return -1;
+	if (found && row->label != LABEL_DELETED)
+		return 0;
+	if (found)
+		assistant_release(row);
+	return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
+}
+
+static int embedded_retrieve(struct upstream *upstream, const char *id,
+			     struct json_object **assistant, struct oam_error *err)
+{
+	struct assistant row;
+
+	*assistant = NULL;
+	if (find(upstream, id, &row, err))
+		return -1;
+	*assistant = assistant_object(row.id, row.created_at, row.config, err);
+	assistant_release(&row);
+	return *assistant ? 0 : -1;
+}
+
+/* Reads and writes in one transaction, so that no concurrent change is lost. */
+static int embedded_modify(struct upstream *upstream, const char *id,
+			   struct json_object *changes, struct json_object **assistant,
+			   struct oam_error *err)
+{
+	struct store *store = upstream->store;
+	struct json_object *merged = NULL;
+	struct assistant row = { 0 };
+
+	*assistant = NULL;
+	if (assistant_check(changes, ASSISTANT_MODIFY, "", err) ||
+	    store_begin(store, err))
+		return -1;
+	if (find(upstream, id, &row, err))
+		goto out;
+	merged = assistant_merge(row.config, changes, err);
+	if (!merged || assistant_check(merged, ASSISTANT_CREATE, "", err))
+		goto out;
+	*assistant = assistant_object(row.id, row.created_at, merged, err);
+	if (*assistant)
+		store_assistant_set_config(store, id, merged, clock_now(), err);
+	if (error_result(err) == 0)
+		store_commit(store, err);
+out:
+	store_rollback(store);
+	if (error_result(err)) {
+		json_object_put(*assistant);
+		*assistant = NULL;
+	}
+	json_object_put(merged);
+	assistant_release(&row);
+	return error_result(err);
+}
+
+static int embedded_remove(struct upstream *upstream, const char *id,
+			   struct oam_error *err)
+{
+	int changed = store_assistant_delete(upstream->store, id, clock_now(), err);
+
+	if (changed < 0)
+		return -1;
+	return changed ? 0 : error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
+}
+
+static int append(const struct assistant *row, void *array, struct oam_error *err)
+{
+	return json_append(
+		array, assistant_object(row->id, row->created_at, row->config, err), err);
+}
+
+static int embedded_list(struct upstream *upstream, const struct upstream_page *page,
+			 struct json_object **assistants, struct oam_error *err)
+{
+	struct store_page rows = {
+		.upstream = upstream->name,
+		.ascending = page->ascending,
+		.after = page->after,
+		.before = page->before,
+		.limit = page->limit,
+	};
+
+	*assistants = json_new_array(err);
+	if (*assistants &&
+	    store_assistant_page(upstream->store, &rows, append, *assistants, err) == 0)
+		return 0;
+	json_object_put(*assistants);
+	*assistants = NULL;
+	return -1;
+}
+
+static int embedded_find_nonce(struct upstream *upstream, const char *nonce,
+			       struct json_object **assistant, struct oam_error *err)
+{
+	struct assistant row;
+	int found = store_assistant_find_nonce(upstream->store, upstream->name, nonce,
+					       &row, err);
+
+	*assistant = NULL;
+	if (found <= 0)
+		return found;
+	*assistant = assistant_object(row.id, row.created_at, row.config, err);
+	assistant_release(&row);
+	return error_result(err);
+}
+
+void upstream_embedded(struct upstream *upstream, struct store *store)
+{
+	*upstream = (struct upstream){
+		.name = "embedded",
+		.store = store,
+		.create = embedded_create,
+		.retrieve = embedded_retrieve,
+		.modify = embedded_modify,
+		.remove = embedded_remove,
+		.list = embedded_list,
+		.find_nonce = embedded_find_nonce,
+	};
+}
