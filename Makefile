@@ -7,16 +7,19 @@
 #   make format   clang-format over all sources
 #   make clean
 #
-# SANITIZE=1 builds with AddressSanitizer and UBSan; B=DIR builds into another folder.
+# V=1 shows whole commands; SANITIZE=1 builds with AddressSanitizer and UBSan; B=DIR builds into another folder.
 
 B        ?= build
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 SANITIZE ?=
 
-PACKAGES  = fcgi libcurl json-c libjwt sqlite3
+Q        := $(if $(V),,@)
+
 WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 \
-            -Wno-missing-field-initializers -Werror
+            -Wno-missing-field-initializers -Wno-format-truncation -Werror
 HARDENING = -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 OPTIMIZE  = -O2 -g
 
@@ -45,32 +48,38 @@ OBJECTS  := $(COMMON:%.c=$(B)/%.o) $(B)/sql/migrations.o
 all: $(ENDPOINT) $(COMMAND)
 
 $(B)/liboam.a: $(OBJECTS)
-	rm -f $@
-	ar rcs $@ $^
+	@echo 'AR $@'
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo 'CC $@'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The numbered migrations become one table of C strings.
 $(B)/sql/migrations.c: sql/embed.sh $(SQL)
 	@mkdir -p $(@D)
-	sh sql/embed.sh $(SQL) > $@
+	$(Q)sh sql/embed.sh $(SQL) > $@
 
 $(B)/sql/migrations.o: $(B)/sql/migrations.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo 'CC $@'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(ENDPOINT): $(B)/cgi/%: $(B)/cgi/%.o $(B)/liboam.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo 'LD $@'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(COMMAND): $(patsubst %.c,$(B)/%.o,$(wildcard cli/oam*.c)) $(B)/liboam.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo 'LD $@'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 unit: $(UNIT)
 
 $(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/liboam.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	@echo 'LD $@'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 run:
 	deploy/install-packages run

@@ -63,6 +63,12 @@ bool service_renewal_wanted(struct service *service);
  */
 int service_renew(struct service *service, const char *reason, struct oam_error *err);
 
+/*
+ * service_renew() in a detached process, without waiting for it. To be called when this
+ * process has no service open: SQLite handles do not survive fork(2).
+ */
+void service_renew_in_background(const struct settings *settings);
+
 struct service_refresh {
 	char new_id[ASSISTANT_ID_SIZE];
 	char previous_id[ASSISTANT_ID_SIZE]; /* "" when there was none */

@@ -239,7 +239,6 @@ static int connect(const char *path, struct store **out, struct oam_error *err)
 	}
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT);
 	if (execute(store, "PRAGMA foreign_keys = ON", err) ||
-	    execute(store, "PRAGMA trusted_schema = OFF", err) ||
 	    execute(store, "PRAGMA synchronous = EXTRA", err)) {
 		store_close(store);
 		return -1;

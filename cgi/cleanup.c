@@ -1,0 +1,45 @@
+/* POST /cleanup: deletes old assistants. */
+#include "endpoint.h"
+
+static int cleanup(struct service *service, const struct request *request,
+		   struct json_object *data, struct oam_error *err)
+{
+	struct service_cleanup cleanup = {
+		.keep_count = json_object_get_int64(
+			json_member(request->body, "keepCount")),
+		.dry_run = json_object_get_boolean(json_member(request->body, "dryRun")),
+		.all = json_object_get_boolean(json_member(request->body, "all")),
+	};
+
+	if (service_cleanup(service, request->profile, &cleanup, err)) {
+		json_object_put(cleanup.deleted);
+		json_object_put(cleanup.failed);
+		return -1;
+	}
+	json_put_integer(data, "deletedCount",
+			 (int64_t)json_object_array_length(cleanup.deleted), err);
+	json_put(data, "deletedAssistants", cleanup.deleted, err);
+	json_put_integer(data, "keepCount", cleanup.keep_count, err);
+	json_put(data, "failed", cleanup.failed, err);
+	return json_put_boolean(data, "dryRun", cleanup.dry_run, err);
+}
+
+static const struct shape body[] = {
+	{ "keepCount", SHAPE_INTEGER, .min = 1, .max = 1000000 },
+	{ "dryRun", SHAPE_BOOLEAN },
+	{ "all", SHAPE_BOOLEAN },
+	{ 0 },
+};
+
+int main(void)
+{
+	static const struct endpoint endpoint = {
+		.name = "cleanup",
+		.method = "POST",
+		.body = body,
+		.message = "Cleanup finished.",
+		.handle = cleanup,
+	};
+
+	return endpoint_main(&endpoint);
+}

@@ -1,0 +1,25 @@
+/* POST /initialize: makes sure that there is an assistant, and says which. */
+#include "endpoint.h"
+
+static int initialize(struct service *service, const struct request *request,
+		      struct json_object *data, struct oam_error *err)
+{
+	char id[ASSISTANT_ID_SIZE];
+
+	if (service_initialize(service, request->profile, id, err))
+		return -1;
+	json_put_string(data, "assistantId", id, err);
+	return json_put_string(data, "status", "initialized", err);
+}
+
+int main(void)
+{
+	static const struct endpoint endpoint = {
+		.name = "initialize",
+		.method = "POST",
+		.message = "Assistant initialized.",
+		.handle = initialize,
+	};
+
+	return endpoint_main(&endpoint);
+}

@@ -1,0 +1,45 @@
+/* GET /list: the assistants that the upstream has. */
+#include "endpoint.h"
+
+static int list(struct service *service, const struct request *request,
+		struct json_object *data, struct oam_error *err)
+{
+	struct upstream_page page = {
+		.limit = json_object_get_int64(json_member(request->query, "limit")),
+		.after = json_member_string(request->query, "after"),
+		.before = json_member_string(request->query, "before"),
+	};
+	const char *order = json_member_string(request->query, "order");
+	struct json_object *assistants;
+	size_t count;
+
+	page.ascending = order && order[0] == 'a';
+	if (service_list(service, &page, &assistants, err))
+		return -1;
+	count = json_object_array_length(assistants);
+	json_put(data, "assistants", assistants, err);
+	return json_put_integer(data, "count", (int64_t)count, err);
+}
+
+static const char *const orders[] = { "asc", "desc", NULL };
+
+static const struct shape query[] = {
+	{ "limit", SHAPE_INTEGER, .min = 1, .max = 100 },
+	{ "order", SHAPE_STRING, .values = orders },
+	{ "after", SHAPE_STRING, .min = 1, .max = ASSISTANT_ID_SIZE - 1 },
+	{ "before", SHAPE_STRING, .min = 1, .max = ASSISTANT_ID_SIZE - 1 },
+	{ 0 },
+};
+
+int main(void)
+{
+	static const struct endpoint endpoint = {
+		.name = "list",
+		.method = "GET",
+		.query = query,
+		.message = "Assistants listed.",
+		.handle = list,
+	};
+
+	return endpoint_main(&endpoint);
+}

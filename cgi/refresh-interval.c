@@ -1,0 +1,47 @@
+/* PUT /refresh-interval: how long an assistant stays current. */
+#include "clock.h"
+#include "endpoint.h"
+
+static int refresh_interval(struct service *service, const struct request *request,
+			    struct json_object *data, struct oam_error *err)
+{
+	int64_t interval = json_object_get_int64(
+		json_member(request->body, "intervalMs"));
+
+	if (service_set_interval(service, request->profile, interval, err))
+		return -1;
+	json_put_integer(data, "newIntervalMs", interval, err);
+	json_put_decimal(data, "newIntervalHours", (double)interval / CLOCK_HOUR, err);
+	return json_put_string(data, "status", interval ? "updated" : "off", err);
+}
+
+/* 0 turns automatic refresh off; 1 to 59,999 ms would only burn assistants. */
+static int check_minimum(struct json_object *value, const char *path,
+			 struct oam_error *err)
+{
+	int64_t interval = json_object_get_int64(value);
+
+	if (interval == 0 || interval >= INTERVAL_MIN)
+		return 0;
+	return error_set(err, INTEGER_TOO_SMALL, path, path, (long long)INTERVAL_MIN,
+			 (long long)interval);
+}
+
+static const struct shape body[] = {
+	{ "intervalMs", SHAPE_INTEGER, .required = true, .max = INTERVAL_MAX,
+	  .check = check_minimum },
+	{ 0 },
+};
+
+int main(void)
+{
+	static const struct endpoint endpoint = {
+		.name = "refresh-interval",
+		.method = "PUT",
+		.body = body,
+		.message = "Refresh interval updated.",
+		.handle = refresh_interval,
+	};
+
+	return endpoint_main(&endpoint);
+}

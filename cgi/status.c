@@ -1,0 +1,24 @@
+/* GET /status: how the rotation of a profile stands. */
+#include "endpoint.h"
+
+static int status(struct service *service, const struct request *request,
+		  struct json_object *data, struct oam_error *err)
+{
+	struct service_status status;
+
+	if (service_status(service, request->profile, &status, err))
+		return -1;
+	return service_status_json(&status, data, err);
+}
+
+int main(void)
+{
+	static const struct endpoint endpoint = {
+		.name = "status",
+		.method = "GET",
+		.message = "Status retrieved.",
+		.handle = status,
+	};
+
+	return endpoint_main(&endpoint);
+}

@@ -1,0 +1,47 @@
+/*
+ * endpoint: everything that the small programs in cgi/ have in common.
+ *
+ * A program fills one `struct endpoint` and calls endpoint_main(). That runs as FastCGI
+ * (a supervisor with OAM_WORKERS workers on the socket at descriptor 0) or as plain CGI
+ * (RFC 3875), whichever the web server does. Each request is checked in this order:
+ * token, path, method, right to manage, query, body; then the handler is called once.
+ * The answer is built whole before its first byte is sent.
+ */
+#ifndef OAM_ENDPOINT_H
+#define OAM_ENDPOINT_H
+
+#include "service.h"
+#include "shape.h"
+
+#define ENDPOINT_BASE     "/api/openai-assistant/"
+#define ENDPOINT_BODY_MAX (1024 * 1024) /* bytes */
+
+/* What a handler gets. All of it is borrowed, and checked against the tables below. */
+struct request {
+	const char *profile;
+	const char *id;            /* the path's last part, or NULL */
+	struct json_object *query; /* numbers are numbers already */
+	struct json_object *body;  /* an object, empty when there was no body */
+};
+
+struct endpoint {
+	const char *name;   /* the path below ENDPOINT_BASE, and the program's name */
+	const char *method; /* GET answers HEAD too */
+	enum { ENDPOINT_NO_ID, ENDPOINT_OPTIONAL_ID, ENDPOINT_ID } id;
+	const struct shape *query; /* what is allowed besides `profile`; NULL: nothing */
+	const struct shape *body;  /* what is allowed; NULL: nothing */
+	const char *message;       /* of a success */
+
+	/* Fills `data`, an empty object: what the answer's `data` will be. */
+	int (*handle)(struct service *, const struct request *, struct json_object *data,
+		      struct oam_error *);
+};
+
+/* Runs the program; its result is main()'s. `endpoint` must be static. */
+int endpoint_main(const struct endpoint *endpoint);
+
+/* Moves all members of `from`, which it releases, into `data`. */
+int endpoint_data(struct json_object *data, struct json_object *from,
+		  struct oam_error *err);
+
+#endif

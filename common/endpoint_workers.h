@@ -1,0 +1,27 @@
+/*
+ * endpoint_workers: a supervisor and its children.
+ *
+ * The supervisor holds no database and serves no request. It keeps `count` workers alive,
+ * and at a worker's sign runs one renewal beside them, so that no request ever waits for
+ * it. SIGTERM or SIGINT ends the workers after the request that each has in hand.
+ */
+#ifndef OAM_ENDPOINT_WORKERS_H
+#define OAM_ENDPOINT_WORKERS_H
+
+#include <stdbool.h>
+
+struct workers {
+	int count;
+	/* What a child does; its result is the child's exit status. */
+	int (*work)(void *context);
+	int (*renew)(void *context);
+	void *context;
+};
+
+/* Returns in the supervisor when all is over, with the program's exit status. */
+int workers_run(const struct workers *workers);
+
+/* In a worker: asks the supervisor for a renewal. Many signs at once are one. */
+void workers_ask_for_renewal(void);
+
+#endif
