@@ -290,9 +290,11 @@ int endpoint_main(const struct endpoint *endpoint)
 {
 	struct program program = { .endpoint = endpoint };
 	struct oam_error err = { 0 };
-	bool is_cgi = channel_is_cgi();
+	bool is_cgi;
 	int status = 1;
 
+	workers_hold_signals();
+	is_cgi = channel_is_cgi();
 	log_start(endpoint->name, LOG_LEVEL_INFO);
 	if (is_cgi && !getenv("REQUEST_METHOD")) {
 		fprintf(stderr,

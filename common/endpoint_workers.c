@@ -14,6 +14,7 @@
 
 #define WORKERS_MAX    64
 #define CRASH_INTERVAL CLOCK_SECOND /* a worker that dies sooner is replaced slowly */
+#define STOP_MAX       (35 * CLOCK_SECOND) /* longer than any request may take */
 
 struct child {
 	pid_t pid; /* 0: not running */
@@ -153,13 +154,22 @@ static void signal_everybody(const struct supervisor *s, int signal)
 static void stop_everybody(struct supervisor *s, const sigset_t *set)
 {
 	struct timespec second = { .tv_sec = 1 };
+	int64_t deadline = clock_monotonic() + STOP_MAX;
 
 	s->stopping = true;
 	while (anybody_left(s)) {
-		signal_everybody(s, SIGTERM);
+		signal_everybody(s, clock_monotonic() < deadline ? SIGTERM : SIGKILL);
 		sigtimedwait(set, NULL, &second);
 		reap(s);
 	}
+}
+
+void workers_hold_signals(void)
+{
+	sigset_t set;
+
+	supervised_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 int workers_run(const struct workers *workers)
@@ -168,7 +178,6 @@ int workers_run(const struct workers *workers)
 	sigset_t set;
 
 	supervised_signals(&set);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	start_missing_workers(&s);
 	for (;;) {
 		switch (sigwaitinfo(&set, NULL)) {

@@ -18,6 +18,13 @@ struct workers {
 	void *context;
 };
 
+/*
+ * Holds SIGTERM and the like back until workers_run() takes them. The first call of a
+ * program: libfcgi installs handlers of its own, and a signal that reached one of those
+ * in the supervisor would make every later worker end at once.
+ */
+void workers_hold_signals(void);
+
 /* Returns in the supervisor when all is over, with the program's exit status. */
 int workers_run(const struct workers *workers);
 

@@ -2,13 +2,13 @@
 -- Times are integer milliseconds since 1970-01-01 00:00 UTC; the views show them as text.
 
 CREATE TABLE installation (
-  only   INTEGER PRIMARY KEY CHECK (only = 1),  -- at most one row
+  only   INTEGER PRIMARY KEY CHECK (only = 1),  -- keeps it to one row
   tag    TEXT NOT NULL,       -- marks the assistants that this store owns (metadata oam_installation)
   made_at INTEGER NOT NULL    -- when the store was made
 ) STRICT;
 
 CREATE TABLE profile (
-  profile_id    INTEGER PRIMARY KEY,
+  profile_id    INTEGER PRIMARY KEY,        -- what the other tables point to
   name          TEXT NOT NULL UNIQUE        -- how callers name it; 'default' when they do not
                 CHECK (length(name) BETWEEN 1 AND 64 AND name NOT GLOB '*[^a-z0-9_-]*'),
   config        TEXT NOT NULL CHECK (json_valid(config)),  -- what the next assistant is made from
@@ -52,14 +52,15 @@ CREATE INDEX assistant_nonce ON assistant (json_extract(config, '$.metadata.oam_
   WHERE json_extract(config, '$.metadata.oam_nonce') IS NOT NULL;
 
 CREATE TABLE rotation (
-  rotation_id INTEGER PRIMARY KEY AUTOINCREMENT,
-  profile_id  INTEGER NOT NULL REFERENCES profile,
+  rotation_id INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of their start
+  profile_id  INTEGER NOT NULL REFERENCES profile,  -- whose assistant is replaced
   reason      TEXT NOT NULL CHECK (reason IN ('initialize', 'api', 'cli', 'cron', 'expiry')),  -- what asked for it
   nonce       TEXT NOT NULL UNIQUE,       -- written into the new assistant's metadata (oam_nonce)
   config      TEXT NOT NULL CHECK (json_valid(config)),  -- what the new assistant is made from
   started_at  INTEGER NOT NULL,           -- the intent: written before anything is created
   ended_at    INTEGER,                    -- NULL: running, or its process died and recovery is due
-  outcome     TEXT CHECK (outcome IN ('done', 'recovered', 'failed', 'abandoned')),
+  outcome     TEXT                        -- how it ended; recovered: by the next holder of the lease
+              CHECK (outcome IN ('done', 'recovered', 'failed', 'abandoned')),
   old_id      TEXT,                       -- current before
   new_id      TEXT,                       -- created by this rotation
   error       TEXT,                       -- why it failed

@@ -1,0 +1,107 @@
+"""The same binaries as plain CGI programs (RFC 3875): one process a request."""
+
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, ROOT, eventually, make_token
+
+CONFIGURATION = ROOT / "deploy" / "lighttpd" / "quickstart-cgi.conf"
+
+
+@pytest.fixture
+def cgi_site(make_site):
+    return make_site(configuration=CONFIGURATION)
+
+
+def test_the_ten_requests(cgi_site):
+    site = cgi_site
+    id = site.post("/initialize").data["assistantId"]
+    assert site.get("/current").data["assistantId"] == id
+    new = site.post("/refresh", {"config": {"name": "N"}}).data["newAssistantId"]
+    assert site.get("/list").data["count"] == 2
+    assert site.get(f"/details/{new}").data["name"] == "N"
+    assert site.put(f"/update/{new}", {"updates": {"name": "M"}}).data["name"] == "M"
+    assert site.delete(f"/delete/{id}").data["deleted"] is True
+    assert site.post("/cleanup", {"keepCount": 3}).data["deletedCount"] == 0
+    assert site.get("/status").data["assistantId"] == new
+    assert site.put("/refresh-interval", {"intervalMs": 60000}).data["newIntervalHours"] > 0
+    assert site.get("/current", token=None).status == 401
+    assert site.request("HEAD", "/status").raw == b""
+
+
+def test_a_due_refresh_does_not_hold_the_answer(cgi_site):
+    site = cgi_site
+    old = site.get("/current").data["assistantId"]
+    site.make_due()
+    assert site.get("/current").data["assistantId"] == old
+    eventually(lambda: site.get("/current").data["assistantId"] != old)
+    assert site.sql("SELECT count(*) FROM assistant") == [(2,)]
+
+
+def run(site, program, stdin=b"", **variables):
+    return subprocess.run(
+        [BUILD / "cgi" / program],
+        env=site.environment(HTTP_AUTHORIZATION=f"Bearer {make_token()}", **variables),
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def test_without_content_length_there_is_no_body(make_site):
+    """RFC 3875, 4.1.2: then standard input must not be read, even if it stays open."""
+    site = make_site(start=False)
+    process = subprocess.Popen(
+        [BUILD / "cgi" / "initialize"],
+        env=site.environment(
+            HTTP_AUTHORIZATION=f"Bearer {make_token()}",
+            REQUEST_METHOD="POST",
+            SCRIPT_NAME="/api/openai-assistant/initialize",
+        ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        answer = process.stdout.read()
+        assert process.wait(30) == 0
+    finally:
+        process.stdin.close()
+    assert answer.startswith(b"Status: 200 ")
+
+
+@pytest.mark.parametrize(
+    "length, body, status",
+    [
+        ("2", b"{}", b"200"),
+        ("5", b"{}", b"400"),
+        ("-1", b"{}", b"400"),
+        ("2x", b"{}", b"400"),
+        ("99999999999999999999", b"{}", b"400"),
+        ("1048577", b"{}", b"413"),
+    ],
+)
+def test_content_length(make_site, length, body, status):
+    done = run(
+        make_site(start=False),
+        "initialize",
+        body,
+        REQUEST_METHOD="POST",
+        SCRIPT_NAME="/api/openai-assistant",
+        PATH_INFO="/initialize",
+        CONTENT_TYPE="application/json",
+        CONTENT_LENGTH=length,
+    )
+    assert done.stdout.startswith(b"Status: " + status), done.stdout
+
+
+def test_on_a_terminal_it_says_what_it_is(make_site):
+    done = subprocess.run(
+        [BUILD / "cgi" / "status"],
+        env=make_site(start=False).environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2 and "CGI program" in done.stderr
