@@ -26,7 +26,9 @@ struct dotenv_entry {
 	/*
 	 * The value as it is written, with its quotes and the white space around it but
 	 * without the comment; of length 0, just behind the separator, when there is
-	 * none. Putting a quoted text in the place of this span changes this value only.
+	 * none. Whoever puts another text there must scan the result and compare: a quote
+	 * that an earlier value leaves open is looked for in all that follows, and may
+	 * now be closed.
 	 */
 	size_t value, value_length;
 	int line; /* where the key stands, from 1 */

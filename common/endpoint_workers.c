@@ -1,5 +1,7 @@
 #include "endpoint_workers.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +28,28 @@ struct supervisor {
 	struct child children[WORKERS_MAX];
 	pid_t renewer; /* 0: not running */
 	bool stopping;
+	int heritage[2];  /* a pipe with one byte: the orphan that reads it is the heir */
+	pid_t web_server; /* for an heir to watch */
+	bool is_heir;
 };
+
+/* How an heir learns of the web server: set before exec, removed right after it. */
+#define HEIR_VARIABLE "ENDPOINT_HEIR_UNDER"
+
+static volatile sig_atomic_t orphaned;
+static pid_t supervisor; /* set once, before the first fork */
 
 static void on_stop(int signal)
 {
 	(void)signal;
+	channel_shut_down();
+}
+
+/* The supervisor is dead: finish the request in hand first. */
+static void on_orphaned(int signal)
+{
+	(void)signal;
+	orphaned = 1;
 	channel_shut_down();
 }
 
@@ -44,34 +63,72 @@ static void supervised_signals(sigset_t *set)
 	sigaddset(set, SIGUSR1);
 }
 
-/* A child must not outlive its supervisor: the web server would start a second family. */
-static void become_child(pid_t supervisor, void (*stop)(int))
+static void handle(int signal, void (*handler)(int))
 {
-	struct sigaction action = { .sa_handler = stop }; /* without SA_RESTART */
+	struct sigaction action = { .sa_handler = handler }; /* without SA_RESTART */
+
+	sigaction(signal, &action, NULL);
+}
+
+static void release_signals(void)
+{
 	sigset_t set;
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != supervisor)
-		exit(0);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
-	sigaction(SIGUSR1, &action, NULL);
 	supervised_signals(&set);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static pid_t start(int (*run)(void *), void *context, void (*stop)(int))
+/* In an orphan: takes the supervisor's place, unless another orphan does. */
+static void inherit(const struct supervisor *s)
 {
-	pid_t supervisor = getpid(), pid = fork();
+	char *const arguments[] = { program_invocation_name, NULL };
+	char pid[16], byte;
+
+	if (read(s->heritage[0], &byte, 1) != 1)
+		return;
+	snprintf(pid, sizeof(pid), "%d", (int)s->web_server);
+	if (setenv(HEIR_VARIABLE, pid, 1) == 0)
+		execv("/proc/self/exe", arguments);
+	log_write(LOG_LEVEL_ERROR, "cannot-inherit", NULL);
+}
+
+static int run_worker(struct supervisor *s)
+{
+	int status;
+
+	handle(SIGTERM, on_stop);
+	handle(SIGINT, on_stop);
+	handle(SIGUSR2, on_orphaned);
+	prctl(PR_SET_PDEATHSIG, SIGUSR2);
+	if (getppid() != supervisor) /* it died before we asked to be told */
+		on_orphaned(SIGUSR2);
+	release_signals();
+	status = s->workers->work(s->workers->context);
+	if (orphaned)
+		inherit(s);
+	return status;
+}
+
+static int run_renewer(struct supervisor *s)
+{
+	handle(SIGTERM, SIG_DFL);
+	handle(SIGINT, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	release_signals();
+	return s->workers->renew(s->workers->context);
+}
+
+static pid_t start(struct supervisor *s, int (*run)(struct supervisor *))
+{
+	pid_t pid = fork();
 
 	if (pid < 0)
 		log_write(LOG_LEVEL_ERROR, "fork-failed", NULL);
 	if (pid != 0)
 		return pid < 0 ? 0 : pid;
-	become_child(supervisor, stop);
-	exit(run(context));
+	handle(SIGPIPE, SIG_IGN);
+	handle(SIGUSR1, SIG_DFL);
+	exit(run(s));
 }
 
 static void start_missing_workers(struct supervisor *s)
@@ -79,8 +136,7 @@ static void start_missing_workers(struct supervisor *s)
 	for (int i = 0; i < s->workers->count; i++) {
 		if (s->children[i].pid)
 			continue;
-		s->children[i].pid = start(s->workers->work, s->workers->context,
-					   on_stop);
+		s->children[i].pid = start(s, run_worker);
 		s->children[i].started = clock_monotonic();
 	}
 }
@@ -88,7 +144,7 @@ static void start_missing_workers(struct supervisor *s)
 static void start_renewer(struct supervisor *s)
 {
 	if (!s->renewer && !s->stopping)
-		s->renewer = start(s->workers->renew, s->workers->context, SIG_DFL);
+		s->renewer = start(s, run_renewer);
 }
 
 static void log_death(pid_t pid, int status)
@@ -172,15 +228,47 @@ void workers_hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* Who started us, or, for an heir, who started the one before. */
+static void learn_heritage(struct supervisor *s)
+{
+	const char *text = getenv(HEIR_VARIABLE);
+
+	s->is_heir = text != NULL;
+	s->web_server = text ? (pid_t)strtol(text, NULL, 10) : getppid();
+	unsetenv(HEIR_VARIABLE);
+	if (pipe2(s->heritage, O_CLOEXEC | O_NONBLOCK) ||
+	    write(s->heritage[1], "", 1) != 1) /* then nobody will inherit */
+		log_write(LOG_LEVEL_ERROR, "no-heritage", NULL);
+}
+
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) && errno == ESRCH;
+}
+
+/* The next signal; for an heir SIGTERM as well once the web server is gone. */
+static int next_signal(const struct supervisor *s, const sigset_t *set)
+{
+	const struct timespec second = { .tv_sec = 1 };
+	int signal;
+
+	if (!s->is_heir)
+		return sigwaitinfo(set, NULL);
+	signal = sigtimedwait(set, NULL, &second);
+	return signal < 0 && is_gone(s->web_server) ? SIGTERM : signal;
+}
+
 int workers_run(const struct workers *workers)
 {
 	struct supervisor s = { .workers = workers };
 	sigset_t set;
 
+	supervisor = getpid();
 	supervised_signals(&set);
+	learn_heritage(&s);
 	start_missing_workers(&s);
 	for (;;) {
-		switch (sigwaitinfo(&set, NULL)) {
+		switch (next_signal(&s, &set)) {
 		case SIGTERM:
 		case SIGINT:
 			stop_everybody(&s, &set);
@@ -201,8 +289,6 @@ int workers_run(const struct workers *workers)
 
 void workers_ask_for_renewal(void)
 {
-	pid_t supervisor = getppid();
-
-	if (supervisor > 1) /* when it died we are about to be told */
+	if (getppid() == supervisor) /* else we are about to be told that it died */
 		kill(supervisor, SIGUSR1);
 }

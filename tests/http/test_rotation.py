@@ -343,14 +343,27 @@ def test_a_killed_worker_is_replaced(site, name):
     assert not set(fresh) & set(victims)
 
 
-def test_a_killed_supervisor_takes_its_workers_along(site):
-    current(site)
-    family = eventually(lambda: len(f := site.processes("current")) == 3 and f)
-    supervisor = next(p for p in family if p not in site.workers("current"))
-    os.kill(supervisor, signal.SIGKILL)
-    eventually(lambda: not set(site.processes("current")) & set(family))
-    eventually(lambda: len(site.processes("current")) == 3)  # lighttpd looks each second
-    eventually(lambda: site.get("/current").status == 200)
+def supervisor(site, name):
+    family = eventually(lambda: len(f := site.processes(name)) == 3 and f)
+    return next(pid for pid in family if pid not in site.workers(name))
+
+
+def test_a_killed_supervisor_has_an_heir(site):
+    """Also twice in a row; and the heir, whom lighttpd does not know, ends with it."""
+    id = current(site)
+    for _ in range(2):
+        old = supervisor(site, "current")
+        os.kill(old, signal.SIGKILL)
+        eventually(lambda: not alive(old))
+        assert current(site) == id
+        eventually(lambda: len(site.processes("current")) == 3)
+        assert supervisor(site, "current") != old
+    victims = site.workers("current")
+    os.kill(victims[0], signal.SIGKILL)
+    eventually(lambda: len(set(site.workers("current")) - {victims[0]}) == 2)
+    site.make_due()
+    eventually(lambda: current(site) != id)
+    site.restart()
 
 
 def test_killing_workers_under_load_loses_nothing(site):

@@ -2,8 +2,9 @@
  * dotenv. The table's expectations are what npm's dotenv 17.4.2 gives for each text.
  *
  * `test_dotenv --dump FILE…` is the C half of tests/sdk/dotenv.mjs: for each file one
- * line `key=value offset length line` per assignment, key and value in hex, offset and
- * length those of the value as written; then an empty line.
+ * line `key=value offset offset length line` per assignment, key and value in hex, the
+ * offsets and the length those of the key and of the value as written; then an empty
+ * line.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -154,9 +155,11 @@ static const struct sample {
 	  "1",
 	  { { "A", "\xC2\x85"
 		   "1" } } },
+	{ "A=\xE0\x82\xA0", { { "A", "\xE0\x82\xA0" } } },
 	/* U+2028 ends a line for ^, $ and '.', but not an unquoted value */
 	{ "A=1" LSEP "B=2", { { "A", "1" LSEP "B=2" } } },
 	{ "A=x" LSEP "'y'", { { "A", "x" LSEP "y" } } },
+	{ "A=x" LSEP "'", { { "A", "x" LSEP "'" } } },
 	{ "A='x" LSEP "'y' z", { { "A", "'x" LSEP "'y' z" } } },
 	{ "A=x" LSEP "'y'" PSEP "z' z", { { "A", "x" LSEP "y" PSEP "z' z" } } },
 	{ "A=x" LSEP "'y'" LSEP "`z'" LSEP "z`",
@@ -202,7 +205,7 @@ static void test_samples(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-		print_message("%zu: %s\n", i, samples[i].text);
+		print_message("sample %zu\n", i);
 		check_sample(&samples[i]);
 	}
 }
@@ -230,6 +233,16 @@ static void test_spans(void **state)
 	check_span("A:\r\n#c", "", 4, 1);
 	check_span("export\nA=1", "1", 9, 2);
 	check_span("# c" LSEP "A=1", "1", 8, 1);
+}
+
+/* What dotenv.h warns of: another value for B closes the quote that A leaves open. */
+static void test_replacing_closes_a_quote(void **state)
+{
+	static const char before[] = "A='\nB='1\nC='", after[] = "A='\nB=\"1\"\nC='";
+
+	(void)state;
+	check_span(before, "'", 2, 1);
+	check_span(after, "'\nB=\"1\"\nC='", 2, 1);
 }
 
 static void check_get(const char *text, const char *key, const char *expected, int line)
@@ -356,7 +369,8 @@ static int dump(const char *path)
 		print_hex(text + entry.key, entry.key_length);
 		putchar('=');
 		print_hex(value, size);
-		printf(" %zu %zu %d\n", entry.value, entry.value_length, entry.line);
+		printf(" %zu %zu %zu %d\n", entry.key, entry.value, entry.value_length,
+		       entry.line);
 		free(value);
 	}
 	putchar('\n');
@@ -367,8 +381,11 @@ static int dump(const char *path)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_samples), cmocka_unit_test(test_spans),
-		cmocka_unit_test(test_get),     cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_replacing_closes_a_quote),
+		cmocka_unit_test(test_get),
+		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_hostile),
 	};
 
