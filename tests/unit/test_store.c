@@ -1,0 +1,450 @@
+/* store: what the SQL promises, and that every failure leaves the store as it was. */
+#include "temp_store.h"
+
+static int setup(void **state)
+{
+	struct temp_store *temp = calloc(1, sizeof(*temp));
+
+	temp_store_open(temp);
+	*state = temp;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	temp_store_close(*state);
+	free(*state);
+	return 0;
+}
+
+static struct store *store_of(void **state)
+{
+	return ((struct temp_store *)*state)->store;
+}
+
+static struct profile add_profile(struct store *store, const char *name)
+{
+	struct json_object *config = parse("{\"model\":\"gpt-4o\"}");
+	struct oam_error err = { 0 };
+	struct profile profile;
+	char key[64];
+
+	snprintf(key, sizeof(key), "KEY_%s", name);
+	assert_ok(store_profile_add(store, name, config, key, 1, &err));
+	assert_int_equal(store_profile_find(store, name, &profile, &err), 1);
+	json_object_put(config);
+	return profile;
+}
+
+static void add(struct store *store, const char *id, int64_t created_at)
+{
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+
+	assert_ok(store_assistant_add(store, id, "embedded", config, created_at, &err));
+	json_object_put(config);
+}
+
+static void own(struct store *store, const char *id, int64_t profile, int64_t created_at)
+{
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+
+	assert_ok(store_assistant_own(store, id, "embedded", config, created_at, profile,
+				      LABEL_PENDING, created_at, &err));
+	json_object_put(config);
+}
+
+static void promote(struct store *store, const char *id, int64_t profile, int64_t now)
+{
+	struct oam_error err = { 0 };
+
+	assert_ok(store_begin(store, &err));
+	assert_ok(store_assistant_promote(store, profile, id, now, &err));
+	assert_ok(store_commit(store, &err));
+}
+
+static enum assistant_label label_of(struct store *store, const char *id)
+{
+	struct oam_error err = { 0 };
+	struct assistant row;
+
+	assert_int_equal(store_assistant_find(store, id, &row, &err), 1);
+	enum assistant_label label = row.label;
+
+	assistant_release(&row);
+	return label;
+}
+
+static void test_migration_is_recorded_and_idempotent(void **state)
+{
+	struct temp_store *temp = *state;
+	struct oam_error err = { 0 };
+	char tag[ASSISTANT_NONCE_SIZE], again[ASSISTANT_NONCE_SIZE];
+	int from, to;
+
+	assert_ok(store_installation_tag(temp->store, tag, &err));
+	assert_ok(store_migrate(temp->path, &from, &to, &err));
+	assert_int_equal(from, to);
+	assert_ok(store_installation_tag(temp->store, again, &err));
+	assert_string_equal(tag, again);
+	assert_int_equal(strlen(tag), ASSISTANT_NONCE_LENGTH);
+}
+
+static void test_open_without_a_file(void **state)
+{
+	struct oam_error err = { 0 };
+	struct store *store;
+
+	(void)state;
+	assert_int_equal(store_open("/nonexistent/oam.db", &store, &err), -1);
+	assert_int_equal(err.code, OAM_E_STORE_SCHEMA);
+	assert_null(strstr(err.message, "/nonexistent")); /* paths are for the log */
+	assert_null(store);
+}
+
+static void test_profile_names(void **state)
+{
+	char longest[PROFILE_NAME_SIZE + 1];
+
+	(void)state;
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[PROFILE_NAME_SIZE] = '\0';
+	assert_false(profile_name_is_valid(longest));
+	longest[PROFILE_NAME_SIZE - 1] = '\0';
+	assert_true(profile_name_is_valid(longest));
+	assert_true(profile_name_is_valid("a-b_9"));
+	assert_false(profile_name_is_valid(""));
+	assert_false(profile_name_is_valid("A"));
+	assert_false(profile_name_is_valid("a b"));
+	assert_false(profile_name_is_valid("a\n"));
+	assert_false(profile_name_is_valid("\xc3\xa4"));
+}
+
+static void test_profile_round_trip(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile profile = add_profile(store, "one");
+	struct json_object *config = parse("{\"model\":\"x\",\"name\":\"N\"}"), *read;
+	struct oam_error err = { 0 };
+
+	assert_int_equal(profile.interval, 86400000);
+	assert_int_equal(profile.keep_count, -1);
+	assert_int_equal(profile.refreshed_at, 0);
+	assert_string_equal(profile.current, "");
+	assert_false(profile.unfinished);
+	assert_ok(store_profile_set_interval(store, profile.id, 60000, &err));
+	assert_ok(store_profile_set_config(store, profile.id, config, &err));
+	assert_ok(store_profile_failed(store, profile.id, "broken", 5, 9, &err));
+	assert_int_equal(store_profile_find(store, "one", &profile, &err), 1);
+	assert_int_equal(profile.interval, 60000);
+	assert_int_equal(profile.failures, 1);
+	assert_int_equal(profile.retry_at, 9);
+	assert_string_equal(profile.last_error, "broken");
+	assert_ok(store_profile_config(store, profile.id, &read, &err));
+	assert_int_equal(json_object_equal(config, read), 1);
+	assert_ok(store_profile_refreshed(store, profile.id, 77, &err));
+	assert_int_equal(store_profile_find(store, "one", &profile, &err), 1);
+	assert_int_equal(profile.failures, 0);
+	assert_int_equal(profile.refreshed_at, 77);
+	assert_string_equal(profile.last_error, "");
+	json_object_put(config);
+	json_object_put(read);
+}
+
+static void test_profile_unknown_and_next(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile one = add_profile(store, "one"), two = add_profile(store, "two"),
+		       p;
+	struct oam_error err = { 0 };
+
+	assert_int_equal(store_profile_find(store, "none", &p, &err), 0);
+	assert_int_equal(store_profile_next(store, 0, &p, &err), 1);
+	assert_int_equal(p.id, one.id);
+	assert_int_equal(store_profile_next(store, one.id, &p, &err), 1);
+	assert_int_equal(p.id, two.id);
+	assert_int_equal(store_profile_next(store, two.id, &p, &err), 0);
+}
+
+static void test_the_store_refuses_a_short_interval(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile profile = add_profile(store, "one");
+	struct oam_error err = { 0 };
+
+	assert_int_equal(store_profile_set_interval(store, profile.id, 59999, &err), -1);
+	assert_int_equal(err.code, OAM_E_CONFLICT);
+}
+
+static void test_promote_moves_the_labels(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile profile = add_profile(store, "one");
+	struct oam_error err = { 0 };
+	const char *const ids[] = { "asst_a", "asst_b", "asst_c" };
+
+	for (int i = 0; i < 3; i++) {
+		own(store, ids[i], profile.id, i + 1);
+		promote(store, ids[i], profile.id, i + 1);
+	}
+	assert_int_equal(label_of(store, "asst_a"), LABEL_RETIRED);
+	assert_int_equal(label_of(store, "asst_b"), LABEL_PREVIOUS);
+	assert_int_equal(label_of(store, "asst_c"), LABEL_CURRENT);
+	assert_int_equal(store_profile_find(store, "one", &profile, &err), 1);
+	assert_string_equal(profile.current, "asst_c");
+	assert_string_equal(profile.previous, "asst_b");
+}
+
+static void test_promote_of_a_stranger_changes_nothing(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile profile = add_profile(store, "one");
+	struct oam_error err = { 0 };
+
+	own(store, "asst_a", profile.id, 1);
+	promote(store, "asst_a", profile.id, 1);
+	add(store, "asst_x", 2);
+	assert_ok(store_begin(store, &err));
+	assert_int_equal(store_assistant_promote(store, profile.id, "asst_x", 2, &err),
+			 -1);
+	store_rollback(store);
+	assert_int_equal(err.code, OAM_E_ASSISTANT_NOT_FOUND);
+	assert_int_equal(label_of(store, "asst_a"), LABEL_CURRENT);
+}
+
+static void test_an_assistant_has_one_owner(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile one = add_profile(store, "one"), two = add_profile(store, "two");
+	struct json_object *config = parse("{}");
+	struct oam_error err = { 0 };
+
+	own(store, "asst_a", one.id, 1);
+	assert_int_equal(store_assistant_own(store, "asst_a", "embedded", config, 1,
+					     two.id, LABEL_PENDING, 1, &err),
+			 -1);
+	assert_int_equal(err.code, OAM_E_CONFLICT);
+	json_object_put(config);
+}
+
+static void test_ids_are_unique(void **state)
+{
+	struct store *store = store_of(state);
+	struct json_object *config = parse("{}");
+	struct oam_error err = { 0 };
+
+	add(store, "asst_a", 1);
+	assert_int_equal(
+		store_assistant_add(store, "asst_a", "embedded", config, 2, &err), -1);
+	assert_int_equal(err.code, OAM_E_CONFLICT);
+	json_object_put(config);
+}
+
+static void test_deleted_rows_stay_but_do_not_change(void **state)
+{
+	struct store *store = store_of(state);
+	struct json_object *config = parse("{\"model\":\"new\"}");
+	struct oam_error err = { 0 };
+
+	add(store, "asst_a", 1);
+	assert_int_equal(store_assistant_delete(store, "asst_a", 5, &err), 1);
+	assert_int_equal(store_assistant_delete(store, "asst_a", 6, &err), 0);
+	assert_int_equal(store_assistant_set_config(store, "asst_a", config, 7, &err), 0);
+	assert_int_equal(label_of(store, "asst_a"), LABEL_DELETED);
+	json_object_put(config);
+}
+
+static void test_find_by_nonce(void **state)
+{
+	struct store *store = store_of(state);
+	struct json_object *config = parse("{\"metadata\":{\"oam_nonce\":\"N1\"}}");
+	struct oam_error err = { 0 };
+	struct assistant row;
+
+	add(store, "asst_a", 1);
+	assert_ok(store_assistant_add(store, "asst_n", "embedded", config, 2, &err));
+	assert_int_equal(store_assistant_find_nonce(store, "embedded", "N1", &row, &err),
+			 1);
+	assert_string_equal(row.id, "asst_n");
+	assistant_release(&row);
+	assert_int_equal(store_assistant_find_nonce(store, "elsewhere", "N1", &row, &err),
+			 0);
+	assert_int_equal(store_assistant_delete(store, "asst_n", 3, &err), 1);
+	assert_int_equal(store_assistant_find_nonce(store, "embedded", "N1", &row, &err),
+			 0);
+	json_object_put(config);
+}
+
+/* ---- pages ---- */
+
+static int collect(const struct assistant *row, void *text, struct oam_error *err)
+{
+	(void)err;
+	strcat(text, row->id + strlen("asst_"));
+	return 0;
+}
+
+static void assert_page(struct store *store, struct store_page page, const char *expected)
+{
+	struct oam_error err = { 0 };
+	char text[256] = "";
+
+	page.upstream = "embedded";
+	assert_ok(store_assistant_page(store, &page, collect, text, &err));
+	assert_string_equal(text, expected);
+}
+
+static void test_pages_in_both_orders(void **state)
+{
+	struct store *store = store_of(state);
+
+	add(store, "asst_a", 10);
+	add(store, "asst_b", 20);
+	add(store, "asst_c", 20); /* the same time: order of arrival decides */
+	add(store, "asst_d", 20);
+	add(store, "asst_e", 30);
+	assert_page(store, (struct store_page){ 0 }, "edcba");
+	assert_page(store, (struct store_page){ .ascending = true }, "abcde");
+	assert_page(store, (struct store_page){ .limit = 2 }, "ed");
+	assert_page(store, (struct store_page){ .after = "asst_d", .limit = 2 }, "cb");
+	assert_page(store, (struct store_page){ .after = "asst_a" }, "");
+	assert_page(store, (struct store_page){ .before = "asst_c" }, "ed");
+	assert_page(store, (struct store_page){ .after = "asst_e", .before = "asst_b" },
+		    "dc");
+	assert_page(store, (struct store_page){ .ascending = true, .after = "asst_b" },
+		    "cde");
+	assert_page(store, (struct store_page){ .ascending = true, .before = "asst_b" },
+		    "a");
+}
+
+static void test_a_cursor_outlives_its_assistant(void **state)
+{
+	struct store *store = store_of(state);
+	struct oam_error err = { 0 };
+	struct store_page page = { .upstream = "embedded", .after = "asst_never" };
+	char text[64] = "";
+
+	add(store, "asst_a", 1);
+	add(store, "asst_b", 2);
+	add(store, "asst_c", 3);
+	assert_int_equal(store_assistant_delete(store, "asst_b", 9, &err), 1);
+	assert_page(store, (struct store_page){ .after = "asst_b" }, "a");
+	assert_page(store, (struct store_page){ 0 }, "ca");
+	assert_int_equal(store_assistant_page(store, &page, collect, text, &err), -1);
+	assert_int_equal(err.code, OAM_E_ASSISTANT_NOT_FOUND);
+	assert_string_equal(err.param, "after");
+}
+
+static void test_surplus(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile profile = add_profile(store, "one");
+	struct oam_error err = { 0 };
+	struct json_object *ids;
+
+	for (int i = 0; i < 5; i++) {
+		char id[32];
+
+		snprintf(id, sizeof(id), "asst_%d", i);
+		own(store, id, profile.id, i + 1);
+		promote(store, id, profile.id, 100 + i);
+	}
+	assert_ok(store_assistant_surplus(store, profile.id, 3, 0, &ids, &err));
+	assert_string_equal(json_text(ids), "[\"asst_1\",\"asst_0\"]");
+	json_object_put(ids);
+	assert_ok(store_assistant_surplus(store, profile.id, 1, 104, &ids, &err));
+	assert_string_equal(json_text(ids), "[\"asst_2\",\"asst_1\",\"asst_0\"]");
+	json_object_put(ids);
+	assert_ok(store_assistant_surplus(store, profile.id, 1, 105, &ids, &err));
+	assert_string_equal(json_text(ids),
+			    "[\"asst_3\",\"asst_2\",\"asst_1\",\"asst_0\"]");
+	json_object_put(ids);
+}
+
+/* ---- rotations ---- */
+
+static void test_rotation_life(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile profile = add_profile(store, "one");
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+	char message[OAM_MESSAGE_MAX];
+	struct rotation rotation;
+	int64_t id;
+	bool failed;
+
+	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 0);
+	assert_ok(store_rotation_start(store, profile.id, "api", "N1", config, "", 5, &id,
+				       &err));
+	assert_int_equal(store_profile_find(store, "one", &profile, &err), 1);
+	assert_true(profile.unfinished);
+	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 1);
+	assert_string_equal(rotation.nonce, "N1");
+	assert_string_equal(rotation.new_id, "");
+	json_object_put(rotation.config);
+	assert_int_equal(
+		store_rotation_last(store, profile.id, 0, &failed, message, &err), 0);
+	assert_ok(store_rotation_end(store, id, "failed", "no luck", 9, &err));
+	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 0);
+	assert_int_equal(
+		store_rotation_last(store, profile.id, 9, &failed, message, &err), 1);
+	assert_true(failed);
+	assert_string_equal(message, "no luck");
+	assert_int_equal(
+		store_rotation_last(store, profile.id, 10, &failed, message, &err), 0);
+	json_object_put(config);
+}
+
+static void test_a_transaction_is_all_or_nothing(void **state)
+{
+	struct store *store = store_of(state);
+	struct oam_error err = { 0 };
+	struct assistant row;
+
+	assert_ok(store_begin(store, &err));
+	add(store, "asst_a", 1);
+	store_rollback(store);
+	store_rollback(store); /* harmless */
+	assert_int_equal(store_assistant_find(store, "asst_a", &row, &err), 0);
+}
+
+static void test_an_error_stops_what_follows(void **state)
+{
+	struct store *store = store_of(state);
+	struct oam_error err = { 0 };
+
+	error_set(&err, INTERNAL, NULL);
+	assert_int_equal(store_begin(store, &err), -1);
+	assert_int_equal(store_assistant_delete(store, "asst_a", 1, &err), -1);
+	assert_int_equal(err.code, OAM_E_INTERNAL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_migration_is_recorded_and_idempotent),
+		TEST(test_open_without_a_file),
+		TEST(test_profile_names),
+		TEST(test_profile_round_trip),
+		TEST(test_profile_unknown_and_next),
+		TEST(test_the_store_refuses_a_short_interval),
+		TEST(test_promote_moves_the_labels),
+		TEST(test_promote_of_a_stranger_changes_nothing),
+		TEST(test_an_assistant_has_one_owner),
+		TEST(test_ids_are_unique),
+		TEST(test_deleted_rows_stay_but_do_not_change),
+		TEST(test_find_by_nonce),
+		TEST(test_pages_in_both_orders),
+		TEST(test_a_cursor_outlives_its_assistant),
+		TEST(test_surplus),
+		TEST(test_rotation_life),
+		TEST(test_a_transaction_is_all_or_nothing),
+		TEST(test_an_error_stops_what_follows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
