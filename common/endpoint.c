@@ -179,11 +179,18 @@ static void log_request(const struct incoming *incoming, const struct oam_error 
 
 /* ---- one request ---- */
 
-/* The service is opened with the first request that needs it, and kept. */
+/*
+ * The service is opened with the first request that needs it, and kept until somebody
+ * puts another database in its place.
+ */
 static int open_service(const struct program *program, struct service **service,
 			struct oam_error *err)
 {
-	return *service ? 0 : service_open(&program->settings, service, err);
+	if (*service && !service_was_replaced(*service))
+		return 0;
+	service_close(*service);
+	*service = NULL;
+	return service_open(&program->settings, service, err);
 }
 
 static void serve(const struct program *program, struct channel *channel,

@@ -31,6 +31,11 @@ void service_close(struct service *service)
 	free(service);
 }
 
+bool service_was_replaced(const struct service *service)
+{
+	return store_was_replaced(service->store);
+}
+
 void service_trace(struct service *service, const char *request_id)
 {
 	service->request_id = request_id;

@@ -33,6 +33,9 @@ int service_open(const struct settings *settings, struct service **service,
 		 struct oam_error *err);
 void service_close(struct service *service);
 
+/* True when the store's file is not the one that was opened: close, and open again. */
+bool service_was_replaced(const struct service *service);
+
 /* The request that log lines name from now on; borrowed. NULL: none. */
 void service_trace(struct service *service, const char *request_id);
 

@@ -21,6 +21,9 @@ struct store;
 int store_open(const char *path, struct store **store, struct oam_error *err);
 void store_close(struct store *store);
 
+/* True when another file, or none, stands at the path now: after a restore, say. */
+bool store_was_replaced(const struct store *store);
+
 /*
  * Makes the file (mode 0600, its folder 0700) when it is not there, and applies the
  * migrations that it lacks, all or none. *from and *to are the versions before and after.

@@ -16,6 +16,7 @@
 
 #include <sqlite3.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "store.h"
 
@@ -23,6 +24,9 @@
 
 struct store {
 	sqlite3 *db;
+	char *path;
+	dev_t device; /* which file it was at the time of opening */
+	ino_t inode;
 	/* Keyed by the address of the SQL text, a string literal. */
 	struct {
 		const char *sql;

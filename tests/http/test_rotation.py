@@ -469,6 +469,17 @@ def test_a_store_that_stays_locked_is_503(site):
     assert site.get("/current").status == 200
 
 
+def test_a_database_put_in_its_place_is_used(make_site):
+    site, other = make_site(), make_site(start=False)
+    id, theirs = current(site), other.oam("current").stdout.strip()
+    site.db.rename(site.folder / "old.db")
+    assert site.get("/current").error["code"] == "store_not_migrated"
+    other.db.rename(site.db)
+    assert current(site) == theirs
+    (site.folder / "old.db").replace(site.db)
+    assert current(site) == id
+
+
 # ---- people look in ----
 
 
