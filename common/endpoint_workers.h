@@ -6,10 +6,9 @@
  * it. SIGTERM or SIGINT ends the workers after the request that each has in hand.
  *
  * When the supervisor itself is killed, one of its workers starts the program anew in its
- * place, on the same socket, and the others end. (lighttpd 1.4.69 would not start
- * another: it finds that somebody still listens, and believes that all is well for ever
- * after.) Such an heir is not the web server's child; it ends when the web server is
- * gone.
+ * place, on the same socket, and the others end. (lighttpd 1.4.69 would start no other: it
+ * finds that somebody still listens, and takes that for good.) Such an heir is not the web
+ * server's child; it ends when the web server is gone.
  */
 #ifndef OAM_ENDPOINT_WORKERS_H
 #define OAM_ENDPOINT_WORKERS_H

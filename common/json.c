@@ -50,8 +50,7 @@ int json_read(const char *text, size_t length, struct json_object **out,
 		return error_set(err, NO_MEMORY, NULL); /* the scan left no other cause */
 	}
 
-	/* json-c keeps the last of equal names: then fewer members arrive than were read.
-	 */
+	/* json-c keeps the last of equal names: then fewer members arrive than were read. */
 	if (count_members(tree) != scan.members) {
 		json_object_put(tree);
 		return error_set(err, INVALID_JSON, NULL,

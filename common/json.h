@@ -1,9 +1,8 @@
 /*
  * json: strict reading and checked building over json-c.
  *
- * json-c 0.16 accepts much that RFC 8259 forbids and changes what it cannot hold. So
- * every text first passes json_scan(), our own grammar check; json-c only builds the
- * tree.
+ * json-c 0.16 accepts much that RFC 8259 forbids and changes what it cannot hold. So every
+ * text first passes json_scan(), our own grammar check; json-c only builds the tree.
  *
  * Ownership follows json-c: a tree that is handed out belongs to the caller, who releases
  * it with json_object_put(). A tree that is put into another belongs to that one.

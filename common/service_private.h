@@ -37,8 +37,7 @@ int service_lease_try(struct service *service, const struct profile *profile,
 		      struct lease *lease, struct oam_error *err);
 void service_lease_release(struct service *service, struct lease *lease);
 
-/* With the lease: finishes rotations that were interrupted. Then read the profile again.
- */
+/* With the lease: finishes rotations that were interrupted. Then read the profile again. */
 int service_recover(struct service *service, const struct profile *profile,
 		    struct oam_error *err);
 

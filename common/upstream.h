@@ -1,13 +1,12 @@
 /*
  * upstream: a server of assistants, behind one interface.
  *
- * The embedded upstream keeps them in our own store. Errors sort themselves by their
- *code:
+ * The embedded upstream keeps them in our own store. Errors sort themselves by their code:
  *
  *	ASSISTANT_NOT_FOUND	the server confirms that there is none: the id is invalid
- *	UPSTREAM_AMBIGUOUS	it may have been done: look for the nonce before trying
- *again error_is_transient()	it was not done; the same call may work later anything
- *else		it was not done and will not work unchanged
+ *	UPSTREAM_AMBIGUOUS	it may have been done: look for the nonce before another try
+ *	error_is_transient()	it was not done; the same call may work later
+ *	anything else		it was not done and will not work unchanged
  *
  * One caller at a time; open it after fork(2).
  */
@@ -41,8 +40,7 @@ struct upstream {
 	int (*list)(struct upstream *, const struct upstream_page *,
 		    struct json_object **assistants, struct oam_error *);
 
-	/* The one whose metadata oam_nonce is `nonce`; NULL, and no error, when none is.
-	 */
+	/* The one whose metadata oam_nonce is `nonce`; NULL, and no error, when none is. */
 	int (*find_nonce)(struct upstream *, const char *nonce,
 			  struct json_object **assistant, struct oam_error *);
 };
