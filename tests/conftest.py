@@ -146,7 +146,8 @@ class Site:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                # An answer, not only an open port: that opens before all programs run.
+                self.get("/status", token=None)
                 return self
             except OSError:
                 time.sleep(0.05)
