@@ -32,7 +32,7 @@ override CFLAGS   += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) \
                      -ffunction-sections -fdata-sections
 override CPPFLAGS += -D_GNU_SOURCE -Icommon
 override LDFLAGS  += -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
-LDLIBS             = -lfcgi -ljwt -ljson-c -lsqlite3 -lm
+LDLIBS             = -lfcgi -lcurl -ljwt -ljson-c -lsqlite3 -lm
 
 COMMON   := $(wildcard common/*.c)
 SQL      := $(sort $(wildcard sql/*.sql))

@@ -38,6 +38,7 @@ int main(void)
 		.method = "POST",
 		.body = body,
 		.message = "Cleanup finished.",
+		.open = service_open,
 		.handle = cleanup,
 	};
 

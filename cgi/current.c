@@ -18,6 +18,7 @@ int main(void)
 		.name = "current",
 		.method = "GET",
 		.message = "Current assistant retrieved.",
+		.open = service_open,
 		.handle = current,
 	};
 

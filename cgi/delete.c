@@ -18,6 +18,7 @@ int main(void)
 		.method = "DELETE",
 		.id = ENDPOINT_ID,
 		.message = "Assistant deleted.",
+		.open = service_open,
 		.handle = delete,
 	};
 

@@ -18,6 +18,7 @@ int main(void)
 		.method = "GET",
 		.id = ENDPOINT_OPTIONAL_ID,
 		.message = "Assistant details retrieved.",
+		.open = service_open,
 		.handle = details,
 	};
 

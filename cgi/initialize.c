@@ -18,6 +18,7 @@ int main(void)
 		.name = "initialize",
 		.method = "POST",
 		.message = "Assistant initialized.",
+		.open = service_open,
 		.handle = initialize,
 	};
 

@@ -38,6 +38,7 @@ int main(void)
 		.method = "GET",
 		.query = query,
 		.message = "Assistants listed.",
+		.open = service_open,
 		.handle = list,
 	};
 

@@ -40,6 +40,7 @@ int main(void)
 		.method = "PUT",
 		.body = body,
 		.message = "Refresh interval updated.",
+		.open = service_open_store,
 		.handle = refresh_interval,
 	};
 

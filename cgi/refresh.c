@@ -27,6 +27,7 @@ int main(void)
 		.method = "POST",
 		.body = body,
 		.message = "Assistant refreshed.",
+		.open = service_open,
 		.handle = refresh,
 	};
 

@@ -17,6 +17,7 @@ int main(void)
 		.name = "status",
 		.method = "GET",
 		.message = "Status retrieved.",
+		.open = service_open_store,
 		.handle = status,
 	};
 

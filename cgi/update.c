@@ -25,6 +25,7 @@ int main(void)
 		.id = ENDPOINT_ID,
 		.body = body,
 		.message = "Assistant updated.",
+		.open = service_open,
 		.handle = update,
 	};
 

@@ -158,7 +158,7 @@ static int current(const struct settings *settings, const struct options *option
 		puts(id);
 	fflush(stdout);
 	if (renewal)
-		service_renew_in_background(settings);
+		service_renew_in_background(settings, service_open);
 	return 0;
 }
 

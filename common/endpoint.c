@@ -46,24 +46,53 @@ static struct json_object *success_body(const struct endpoint *endpoint,
 	return body;
 }
 
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static struct json_object *upstream_details(const struct oam_error *cause,
+					    struct oam_error *err)
+{
+	struct json_object *upstream = json_new_object(err);
+
+	json_put_integer(upstream, "status", cause->upstream.status, err);
+	json_put_string(upstream, "type", or_null(cause->upstream.type), err);
+	json_put_string(upstream, "code", or_null(cause->upstream.code), err);
+	json_put_string(upstream, "param", or_null(cause->upstream.param), err);
+	json_put_string(upstream, "message", or_null(cause->upstream.message), err);
+	return upstream;
+}
+
+/* The finer reason, and what the assistants server said; null when there is neither. */
+static void put_details(struct json_object *error, const struct oam_error *cause,
+			struct oam_error *err)
+{
+	const char *reason = error_reason(cause->code);
+	struct json_object *details;
+
+	if (!reason && cause->upstream.status == 0) {
+		json_put_null(error, "details", err);
+		return;
+	}
+	details = json_new_object(err);
+	if (reason)
+		json_put_string(details, "reason", reason, err);
+	if (cause->upstream.status)
+		json_put(details, "upstream", upstream_details(cause, err), err);
+	json_put(error, "details", details, err);
+}
+
 static struct json_object *failure_body(const struct oam_error *cause,
 					struct oam_error *err)
 {
 	struct json_object *body = json_new_object(err), *error = json_new_object(err);
-	const char *reason = error_reason(cause->code);
 
 	json_put_boolean(body, "success", false, err);
 	json_put_string(body, "message", cause->message, err);
 	json_put_string(error, "code", error_code(cause->code), err);
 	json_put_string(error, "param", cause->param[0] ? cause->param : NULL, err);
-	if (reason) {
-		struct json_object *details = json_new_object(err);
-
-		json_put_string(details, "reason", reason, err);
-		json_put(error, "details", details, err);
-	} else {
-		json_put_null(error, "details", err);
-	}
+	put_details(error, cause, err);
 	json_put(body, "error", error, err);
 	return body;
 }
@@ -190,7 +219,7 @@ static int open_service(const struct program *program, struct service **service,
 		return 0;
 	service_close(*service);
 	*service = NULL;
-	return service_open(&program->settings, service, err);
+	return program->endpoint->open(&program->settings, service, err);
 }
 
 static void serve(const struct program *program, struct channel *channel,
@@ -264,7 +293,7 @@ static int serve_cgi(struct program *program)
 	service_close(service);
 	channel_close(channel);
 	if (wanted)
-		service_renew_in_background(&program->settings);
+		service_renew_in_background(&program->settings, program->endpoint->open);
 	return 0;
 }
 

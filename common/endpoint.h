@@ -32,6 +32,9 @@ struct endpoint {
 	const struct shape *body;  /* what is allowed; NULL: nothing */
 	const char *message;       /* of a success */
 
+	/* service_open, or service_open_store for one that never asks the upstream. */
+	int (*open)(const struct settings *, struct service **, struct oam_error *);
+
 	/* Fills `data`, an empty object: what the answer's `data` will be. */
 	int (*handle)(struct service *, const struct request *, struct json_object *data,
 		      struct oam_error *);

@@ -50,6 +50,12 @@ X(REFRESH_RUNNING,       409, "refresh_in_progress",    NULL, "A refresh of prof
 X(CONFLICT,              409, "conflict",               NULL, "%s.") \
 X(BODY_TOO_LARGE,        413, "body_too_large",         NULL, "The request body is larger than %d bytes.") \
 X(NOT_JSON,              415, "unsupported_media_type", NULL, "The request body must be 'application/json' in UTF-8.") \
+X(UPSTREAM_REFUSED,      400, "upstream_refused",       NULL, "The assistants server refuses the request (HTTP status %d).") \
+X(UPSTREAM_UNAUTHORIZED, 502, "upstream_unauthorized",  NULL, "API Key not configured, or not accepted by the assistants server: check OPENAI_API_KEY.") \
+X(UPSTREAM_FORBIDDEN,    502, "upstream_forbidden",     NULL, "Permission denied by the assistants server: the key may not manage assistants.") \
+X(UPSTREAM_SWITCHED_OFF, 502, "upstream_switched_off",  NULL, "OpenAI switched its Assistants API off on 2026-08-26. Unset OPENAI_BASE_URL to host the assistants here, or set it to a server that still speaks the protocol.") \
+X(UPSTREAM_NO_PROTOCOL,  502, "upstream_failed",        NULL, "There is no Assistants API at OPENAI_BASE_URL: it answers 404. The address usually ends in /v1.") \
+X(UPSTREAM_RATE_LIMITED, 503, "upstream_rate_limited",  NULL, "Rate limit exceeded at the assistants server. Try again later.") \
 X(UPSTREAM_FAILED,       502, "upstream_failed",        NULL, "The assistants server failed: %s.") \
 X(UPSTREAM_AMBIGUOUS,    502, "upstream_failed",        NULL, "The assistants server may or may not have done it: %s.") \
 X(STORE_BUSY,            503, "store_busy",             NULL, "The store is busy. Try again.") \
@@ -79,6 +85,12 @@ struct oam_error {
 	char param[OAM_PARAM_MAX];     /* the field at fault, or "" */
 	char message[OAM_MESSAGE_MAX]; /* for the caller: valid UTF-8, no secrets */
 	char detail[OAM_MESSAGE_MAX];  /* for the log and the console only, or "" */
+
+	/* What an assistants server said of it; status 0: none was asked. */
+	struct {
+		int status;
+		char type[64], code[64], param[OAM_PARAM_MAX], message[256];
+	} upstream;
 };
 
 /*

@@ -5,8 +5,8 @@
 #include "clock.h"
 #include "service_private.h"
 
-int service_open(const struct settings *settings, struct service **out,
-		 struct oam_error *err)
+int service_open_store(const struct settings *settings, struct service **out,
+		       struct oam_error *err)
 {
 	struct service *service = calloc(1, sizeof(*service));
 
@@ -18,7 +18,6 @@ int service_open(const struct settings *settings, struct service **out,
 		free(service);
 		return -1;
 	}
-	upstream_embedded(&service->upstream, service->store);
 	*out = service;
 	return 0;
 }
@@ -27,6 +26,8 @@ void service_close(struct service *service)
 {
 	if (!service)
 		return;
+	if (service->upstream)
+		service->upstream->close(service->upstream);
 	store_close(service->store);
 	free(service);
 }
@@ -103,7 +104,9 @@ int service_status(struct service *service, const char *name,
 	int64_t now = clock_now();
 	bool has_current;
 
-	*status = (struct service_status){ .upstream = service->upstream.name };
+	*status = (struct service_status){ .upstream = UPSTREAM_EMBEDDED };
+	if (service->settings->base_url)
+		status->upstream = service->settings->base_url;
 	if (service_profile(service, name, profile, err) ||
 	    store_profile_count(service->store, profile->id, &status->assistants, err))
 		return -1;
@@ -172,7 +175,7 @@ int service_set_interval(struct service *service, const char *name, int64_t inte
 int service_list(struct service *service, const struct upstream_page *page,
 		 struct json_object **assistants, struct oam_error *err)
 {
-	return service->upstream.list(&service->upstream, page, assistants, err);
+	return service->upstream->list(service->upstream, page, assistants, err);
 }
 
 int service_details(struct service *service, const char *name, const char *id,
@@ -190,5 +193,5 @@ int service_details(struct service *service, const char *name, const char *id,
 	}
 	if (!assistant_id_is_valid(id))
 		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
-	return service->upstream.retrieve(&service->upstream, id, assistant, err);
+	return service->upstream->retrieve(service->upstream, id, assistant, err);
 }

@@ -33,6 +33,13 @@ int service_open(const struct settings *settings, struct service **service,
 		 struct oam_error *err);
 void service_close(struct service *service);
 
+/*
+ * The same for programs that never ask the upstream: only service_status() and
+ * service_set_interval() work then. It keeps libcurl out of them.
+ */
+int service_open_store(const struct settings *settings, struct service **service,
+		       struct oam_error *err);
+
 /* True when the store's file is not the one that was opened: close, and open again. */
 bool service_was_replaced(const struct service *service);
 
@@ -67,10 +74,13 @@ bool service_renewal_wanted(struct service *service);
 int service_renew(struct service *service, const char *reason, struct oam_error *err);
 
 /*
- * service_renew() in a detached process, without waiting for it. To be called when this
- * process has no service open: SQLite handles do not survive fork(2).
+ * service_renew() in a detached process, without waiting for it; `open` is service_open.
+ * To be called when this process has no service open: SQLite handles do not survive
+ * fork(2).
  */
-void service_renew_in_background(const struct settings *settings);
+void service_renew_in_background(const struct settings *settings,
+				 int (*open)(const struct settings *, struct service **,
+					     struct oam_error *));
 
 struct service_refresh {
 	char new_id[ASSISTANT_ID_SIZE];

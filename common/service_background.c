@@ -5,17 +5,19 @@
 
 #include "service.h"
 
-static void renew(const struct settings *settings)
+typedef int (*opener)(const struct settings *, struct service **, struct oam_error *);
+
+static void renew(const struct settings *settings, opener open)
 {
 	struct service *service;
 	struct oam_error err = { 0 };
 
-	if (service_open(settings, &service, &err) == 0)
+	if (open(settings, &service, &err) == 0)
 		service_renew(service, REASON_EXPIRY, &err);
 	service_close(service);
 }
 
-void service_renew_in_background(const struct settings *settings)
+void service_renew_in_background(const struct settings *settings, opener open)
 {
 	pid_t pid = fork();
 
@@ -28,6 +30,6 @@ void service_renew_in_background(const struct settings *settings)
 	/* Whoever reads our output must not wait for this process to end. */
 	if (freopen("/dev/null", "r", stdin) && freopen("/dev/null", "w", stdout) &&
 	    freopen("/dev/null", "w", stderr) && fork() == 0)
-		renew(settings);
+		renew(settings, open);
 	_exit(0);
 }

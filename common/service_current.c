@@ -92,7 +92,7 @@ static int choose(struct service *service, const struct profile *profile,
 	static int (*const sources[])(
 		struct service *, const struct profile *, char id[ASSISTANT_ID_SIZE],
 		struct oam_error *) = { id_in_env_file, id_in_store, id_in_config_file };
-	struct upstream *upstream = &service->upstream;
+	struct upstream *upstream = service->upstream;
 
 	*assistant = NULL;
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
@@ -134,7 +134,7 @@ static int adopt(struct service *service, const struct profile *profile,
 
 	if (!config || store_begin(store, err))
 		goto out;
-	store_assistant_own(store, id, service->upstream.name, config,
+	store_assistant_own(store, id, service->upstream->name, config,
 			    created_at * CLOCK_SECOND, profile->id, LABEL_PENDING, now,
 			    err);
 	if (error_result(err) == 0)

@@ -61,7 +61,7 @@ out:
 int service_update(struct service *service, const char *id, struct json_object *updates,
 		   struct json_object **assistant, struct oam_error *err)
 {
-	struct upstream *upstream = &service->upstream;
+	struct upstream *upstream = service->upstream;
 	struct json_object *present = NULL, *changes = NULL;
 
 	*assistant = NULL;
@@ -92,7 +92,7 @@ out:
 
 int service_delete(struct service *service, const char *id, struct oam_error *err)
 {
-	struct upstream *upstream = &service->upstream;
+	struct upstream *upstream = service->upstream;
 	struct oam_error cause = { 0 };
 
 	if (!assistant_id_is_valid(id))

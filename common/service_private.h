@@ -7,7 +7,7 @@
 struct service {
 	const struct settings *settings;
 	struct store *store;
-	struct upstream upstream;
+	struct upstream *upstream; /* NULL: opened for the store alone */
 	const char *request_id;
 	bool renewal_wanted;
 };

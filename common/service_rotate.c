@@ -17,10 +17,13 @@
 #include "random.h"
 #include "service_private.h"
 
-#define LEASE_TIME     CLOCK_MINUTE /* longer than any refresh may take */
-#define PREVIOUS_GRACE CLOCK_HOUR   /* applications may still use the id before */
-#define RETRY_FIRST    CLOCK_MINUTE
-#define RETRY_MAX      CLOCK_HOUR
+#define LEASE_TIME       CLOCK_MINUTE /* longer than any refresh may take */
+#define PREVIOUS_GRACE   CLOCK_HOUR   /* applications may still use the id before */
+#define CREATE_MAX       (12 * CLOCK_SECOND) /* no other attempt after this */
+#define CREATE_PAUSE     INT64_C(500) /* ms before the second attempt, then doubled */
+#define CREATE_PAUSE_MAX (2 * CLOCK_SECOND)
+#define RETRY_FIRST      CLOCK_MINUTE
+#define RETRY_MAX        CLOCK_HOUR
 
 /* ---- lease ---- */
 
@@ -61,6 +64,7 @@ struct run {
 	const struct profile *profile;
 	struct json_object *config; /* of the profile from now on */
 	int64_t rotation;
+	int64_t started; /* when the intent was written */
 	char nonce[ASSISTANT_NONCE_SIZE];
 	char id[ASSISTANT_ID_SIZE]; /* "" until something was created */
 	bool maybe_created;         /* if it fails now, recovery has to look */
@@ -79,40 +83,61 @@ static int write_intent(struct run *run, const char *reason, struct oam_error *e
 {
 	if (random_base62(run->nonce, ASSISTANT_NONCE_LENGTH, err))
 		return -1;
+	run->started = clock_now();
 	return store_rotation_start(run->service->store, run->profile->id, reason,
 				    run->nonce, run->config, run->profile->current,
-				    clock_now(), &run->rotation, err);
+				    run->started, &run->rotation, err);
 }
 
-/* Creates it upstream. When nobody knows whether that worked, the nonce tells. */
+/*
+ * One attempt to create it. When nobody knows whether it worked, the nonce tells. When it
+ * did not, but may still be on its way in the server, the intent stays open, and the next
+ * holder of the lease looks again.
+ */
+static int try_create(struct run *run, struct json_object *config,
+		      struct json_object **assistant, struct oam_error *err)
+{
+	struct upstream *upstream = run->service->upstream;
+	struct oam_error lookup = { 0 };
+
+	if (upstream->create(upstream, config, assistant, err) == 0)
+		return 0;
+	if (err->code != OAM_E_UPSTREAM_AMBIGUOUS)
+		return -1;
+	run->maybe_created = true;
+	if (upstream->find_nonce(upstream, run->nonce, run->started, assistant, &lookup))
+		return -1;
+	if (*assistant) {
+		*err = (struct oam_error){ 0 };
+		return 0;
+	}
+	run->maybe_created = err->upstream.status == 0;
+	return -1;
+}
+
+/* A server that answered 5xx and has nothing to show is done with it: then once more. */
 static int create(struct run *run, struct json_object **assistant, struct oam_error *err)
 {
-	struct upstream *upstream = &run->service->upstream;
+	int64_t pause = CREATE_PAUSE;
 	char tag[ASSISTANT_NONCE_SIZE];
-	struct oam_error cause = { 0 };
 	struct json_object *config;
-	int result;
 
 	*assistant = NULL;
 	if (store_installation_tag(run->service->store, tag, err))
 		return -1;
-	config = assistant_stamp(run->config, tag, run->nonce, clock_now(), err);
+	config = assistant_stamp(run->config, tag, run->nonce, run->started, err);
 	if (!config)
 		return -1;
-	result = upstream->create(upstream, config, assistant, &cause);
-	json_object_put(config);
-	if (result == 0)
-		return 0;
-	if (cause.code == OAM_E_UPSTREAM_AMBIGUOUS) {
-		run->maybe_created = true;
-		if (upstream->find_nonce(upstream, run->nonce, assistant, err))
-			return -1;
-		if (*assistant)
-			return 0;
-		run->maybe_created = false;
+	while (try_create(run, config, assistant, err)) {
+		if (err->code != OAM_E_UPSTREAM_AMBIGUOUS || run->maybe_created ||
+		    pause > CREATE_PAUSE_MAX || clock_now() - run->started > CREATE_MAX)
+			break;
+		*err = (struct oam_error){ 0 };
+		clock_sleep(pause);
+		pause *= 2;
 	}
-	*err = cause;
-	return -1;
+	json_object_put(config);
+	return error_result(err);
 }
 
 /* Takes what was created into the store, so that it can never be forgotten. */
@@ -126,7 +151,7 @@ static int record(struct run *run, struct json_object *assistant, struct oam_err
 	run->maybe_created = true;
 	snprintf(run->id, sizeof(run->id), "%s", id ? id : "");
 	if (config && store_begin(store, err) == 0) {
-		store_assistant_own(store, run->id, run->service->upstream.name, config,
+		store_assistant_own(store, run->id, run->service->upstream->name, config,
 				    created_at * CLOCK_SECOND, run->profile->id,
 				    LABEL_PENDING, clock_now(), err);
 		store_rotation_created(store, run->rotation, run->id, err);
@@ -140,7 +165,7 @@ static int record(struct run *run, struct json_object *assistant, struct oam_err
 
 static int confirm(struct run *run, struct oam_error *err)
 {
-	struct upstream *upstream = &run->service->upstream;
+	struct upstream *upstream = run->service->upstream;
 	struct json_object *assistant;
 
 	if (upstream->retrieve(upstream, run->id, &assistant, err))
@@ -265,10 +290,10 @@ void service_tidy(struct service *service, const struct profile *profile)
 /* Finishes one interrupted rotation, or abandons it when nothing came of it. */
 static int recover_one(struct run *run, struct oam_error *err)
 {
-	struct upstream *upstream = &run->service->upstream;
+	struct upstream *upstream = run->service->upstream;
 	struct json_object *assistant;
 
-	if (upstream->find_nonce(upstream, run->nonce, &assistant, err))
+	if (upstream->find_nonce(upstream, run->nonce, run->started, &assistant, err))
 		return -1;
 	if (!assistant) {
 		log_outcome(run, "abandoned", NULL);
@@ -294,6 +319,7 @@ int service_recover(struct service *service, const struct profile *profile,
 				   .profile = profile,
 				   .config = rotation.config,
 				   .rotation = rotation.id,
+				   .started = rotation.started_at,
 				   .maybe_created = true };
 
 		memcpy(run.nonce, rotation.nonce, sizeof(run.nonce));

@@ -22,6 +22,13 @@ struct setting {
 	long long min, max;
 };
 
+static int complain(const struct setting *setting, const char *text,
+		    struct oam_error *err)
+{
+	error_set(err, SETTING, setting->name, "");
+	return error_detail(err, "%s", text);
+}
+
 static int parse_text(const struct setting *setting, const char *text, void *field,
 		      const struct settings *settings, struct oam_error *err)
 {
@@ -75,8 +82,7 @@ static int parse_level(const struct setting *setting, const char *text, void *fi
 			return 0;
 		}
 	}
-	error_set(err, SETTING, setting->name, "");
-	return error_detail(err, "must be one of error, warn, info, debug");
+	return complain(setting, "must be one of error, warn, info, debug", err);
 }
 
 /* NODE_ENV=development means debug; any other value means nothing to us. */
@@ -91,17 +97,30 @@ static int parse_node_env(const struct setting *setting, const char *text, void 
 	return 0;
 }
 
-/* OPENAI_BASE_URL chooses the http upstream, which this build does not have yet. */
+/* http or https, a host, no query; a key must not travel in the clear beyond this host.
+ */
 static int parse_base_url(const struct setting *setting, const char *text, void *field,
 			  const struct settings *settings, struct oam_error *err)
 {
-	(void)text;
-	(void)field;
-	(void)settings;
-	error_set(err, SETTING, setting->name, "");
-	return error_detail(err,
-			    "servers over HTTP are not supported yet; leave it unset "
-			    "to keep the assistants in SQLite");
+	static const char *const local[] = { "127.0.0.1", "localhost", "[::1]" };
+	bool is_plain = strncmp(text, "http://", 7) == 0;
+	const char *host = text + (is_plain ? 7 : 8);
+	size_t length;
+
+	if (!is_plain && strncmp(text, "https://", 8) != 0)
+		return complain(setting, "must begin with https:// or http://", err);
+	length = strcspn(host, "/:");
+	if (host[0] == '[')
+		length = strcspn(host, "]") + 1;
+	if (length == 0 || strpbrk(text, "?#@ \t\r\n"))
+		return complain(setting, "must be like https://host/v1", err);
+	for (size_t i = 0; is_plain && i < sizeof(local) / sizeof(local[0]); i++)
+		if (strlen(local[i]) == length && strncmp(local[i], host, length) == 0)
+			is_plain = false;
+	if (is_plain)
+		return complain(setting, "must begin with https:// for another machine",
+				err);
+	return parse_text(setting, text, field, settings, err);
 }
 
 /* claim=value; both sides must be there. */
@@ -110,10 +129,9 @@ static int parse_claim(const struct setting *setting, const char *text, void *fi
 {
 	const char *equals = strchr(text, '=');
 
-	if (!equals || equals == text || equals[1] == '\0') {
-		error_set(err, SETTING, setting->name, "");
-		return error_detail(err, "must be claim=value, for example role=admin");
-	}
+	if (!equals || equals == text || equals[1] == '\0')
+		return complain(setting, "must be claim=value, for example role=admin",
+				err);
 	return parse_text(setting, text, field, settings, err);
 }
 
@@ -125,6 +143,12 @@ static const struct setting table[] = {
 	{ "OAM_CONFIG_FILE", FIELD(config_file), parse_path,
 	  "config/openai-assistant.json", 0, 0 },
 	{ "OPENAI_BASE_URL", FIELD(base_url), parse_base_url, NULL, 0, 0 },
+	{ "OPENAI_API_KEY", FIELD(api_key), parse_text, NULL, 0, 0 },
+	{ "OPENAI_API_VERSION", FIELD(api_version), parse_text, NULL, 0, 0 },
+	{ "OPENAI_ORG_ID", FIELD(org_id), parse_text, NULL, 0, 0 },
+	{ "OPENAI_PROJECT_ID", FIELD(project_id), parse_text, NULL, 0, 0 },
+	{ "OAM_HTTP_PROXY", FIELD(http_proxy), parse_text, NULL, 0, 0 },
+	{ "OAM_CA_FILE", FIELD(ca_file), parse_path, NULL, 0, 0 },
 	{ "JWT_SECRET", FIELD(jwt_secret), parse_text, NULL, 0, 0 },
 	{ "OAM_JWT_ALG", FIELD(jwt_alg), parse_text, "HS256", 0, 0 },
 	{ "OAM_JWT_PUBLIC_KEY", FIELD(jwt_public_key), parse_path, NULL, 0, 0 },
@@ -317,10 +341,18 @@ void settings_free(struct settings *settings)
 {
 	if (settings->jwt_secret)
 		explicit_bzero(settings->jwt_secret, strlen(settings->jwt_secret));
+	if (settings->api_key)
+		explicit_bzero(settings->api_key, strlen(settings->api_key));
 	free(settings->env_file);
 	free(settings->db);
 	free(settings->config_file);
 	free(settings->base_url);
+	free(settings->api_key);
+	free(settings->api_version);
+	free(settings->org_id);
+	free(settings->project_id);
+	free(settings->http_proxy);
+	free(settings->ca_file);
 	free(settings->jwt_secret);
 	free(settings->jwt_alg);
 	free(settings->jwt_public_key);

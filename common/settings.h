@@ -16,7 +16,12 @@ struct settings {
 	char *env_file;
 	char *db;
 	char *config_file;
-	char *base_url; /* NULL: the embedded upstream */
+	char *base_url;    /* NULL: the embedded upstream */
+	char *api_key;     /* for the http upstream */
+	char *api_version; /* set: Azure style */
+	char *org_id, *project_id;
+	char *http_proxy; /* for the http upstream; NULL: none */
+	char *ca_file;    /* PEM, instead of the system's authorities */
 	char *jwt_secret;
 	char *jwt_alg;
 	char *jwt_public_key; /* path of a PEM file */

@@ -189,7 +189,8 @@ struct rotation {
 	char nonce[ASSISTANT_NONCE_SIZE];
 	char old_id[ASSISTANT_ID_SIZE];
 	char new_id[ASSISTANT_ID_SIZE]; /* "" until something was created */
-	struct json_object *config;     /* owned by this struct */
+	int64_t started_at;
+	struct json_object *config; /* owned by this struct */
 };
 
 /* Writes the intent. *rotation gets its row id. */

@@ -60,7 +60,8 @@ int store_rotation_open(struct store *store, int64_t profile, struct rotation *r
 
 	*rotation = (struct rotation){ 0 };
 	query_open(&q, store,
-		   "SELECT rotation_id, nonce, old_id, new_id, config FROM rotation "
+		   "SELECT rotation_id, nonce, old_id, new_id, config, started_at "
+		   "  FROM rotation "
 		   "WHERE profile_id = ? AND ended_at IS NULL "
 		   "ORDER BY rotation_id LIMIT 1",
 		   err);
@@ -72,6 +73,7 @@ int store_rotation_open(struct store *store, int64_t profile, struct rotation *r
 		query_copy_text(&q, 2, rotation->old_id, sizeof(rotation->old_id));
 		query_copy_text(&q, 3, rotation->new_id, sizeof(rotation->new_id));
 		rotation->config = query_get_json(&q, 4);
+		rotation->started_at = query_get_integer(&q, 5);
 	}
 	if (query_close(&q) == 0)
 		return found;

@@ -13,6 +13,7 @@
 #ifndef OAM_UPSTREAM_H
 #define OAM_UPSTREAM_H
 
+#include "settings.h"
 #include "store.h"
 
 /* Which part of the list. Ids are NULL when not given. */
@@ -22,10 +23,12 @@ struct upstream_page {
 	const char *after, *before;
 };
 
+#define UPSTREAM_EMBEDDED "embedded"
+
 struct upstream {
 	/* What the `upstream` column of the store says: 'embedded' or the base URL. */
 	const char *name;
-	struct store *store;
+	struct store *store; /* of the embedded one */
 
 	/* In and out are assistant objects of the protocol. The caller releases them. */
 	int (*create)(struct upstream *, struct json_object *config,
@@ -40,12 +43,25 @@ struct upstream {
 	int (*list)(struct upstream *, const struct upstream_page *,
 		    struct json_object **assistants, struct oam_error *);
 
-	/* The one whose metadata oam_nonce is `nonce`; NULL, and no error, when none is. */
-	int (*find_nonce)(struct upstream *, const char *nonce,
+	/*
+	 * The one whose metadata oam_nonce is `nonce`, created at `since` (ms) or later;
+	 * NULL, and no error, when there is none.
+	 */
+	int (*find_nonce)(struct upstream *, const char *nonce, int64_t since,
 			  struct json_object **assistant, struct oam_error *);
+
+	void (*close)(struct upstream *);
 };
 
 /* The assistants of our own store, which must stay open as long as *upstream is used. */
-void upstream_embedded(struct upstream *upstream, struct store *store);
+int upstream_embedded_open(struct store *store, struct upstream **upstream,
+			   struct oam_error *err);
+
+/*
+ * The server at settings->base_url. A call takes 25 s at most, with its retries; what the
+ * server said of a failure is in err->upstream.
+ */
+int upstream_http_open(const struct settings *settings, struct upstream **upstream,
+		       struct oam_error *err);
 
 #endif

@@ -4,6 +4,7 @@
  * It knows nothing of profiles. What it creates is 'unmanaged' until the service makes it
  * a profile's own; so both upstreams look the same from above.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -123,12 +124,14 @@ static int embedded_list(struct upstream *upstream, const struct upstream_page *
 }
 
 static int embedded_find_nonce(struct upstream *upstream, const char *nonce,
-			       struct json_object **assistant, struct oam_error *err)
+			       int64_t since, struct json_object **assistant,
+			       struct oam_error *err)
 {
 	struct assistant row;
 	int found = store_assistant_find_nonce(upstream->store, upstream->name, nonce,
 					       &row, err);
 
+	(void)since; /* the index does not need it */
 	*assistant = NULL;
 	if (found <= 0)
 		return found;
@@ -137,10 +140,21 @@ static int embedded_find_nonce(struct upstream *upstream, const char *nonce,
 	return error_result(err);
 }
 
-void upstream_embedded(struct upstream *upstream, struct store *store)
+static void embedded_close(struct upstream *upstream)
 {
+	free(upstream);
+}
+
+int upstream_embedded_open(struct store *store, struct upstream **out,
+			   struct oam_error *err)
+{
+	struct upstream *upstream = malloc(sizeof(*upstream));
+
+	*out = upstream;
+	if (!upstream)
+		return error_set(err, NO_MEMORY, NULL);
 	*upstream = (struct upstream){
-		.name = "embedded",
+		.name = UPSTREAM_EMBEDDED,
 		.store = store,
 		.create = embedded_create,
 		.retrieve = embedded_retrieve,
@@ -148,5 +162,7 @@ void upstream_embedded(struct upstream *upstream, struct store *store)
 		.remove = embedded_remove,
 		.list = embedded_list,
 		.find_nonce = embedded_find_nonce,
+		.close = embedded_close,
 	};
+	return 0;
 }

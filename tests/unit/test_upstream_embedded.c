@@ -4,7 +4,7 @@
 
 struct fixture {
 	struct temp_store temp;
-	struct upstream upstream;
+	struct upstream *upstream;
 };
 
 static int setup(void **state)
@@ -12,7 +12,9 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	temp_store_open(&f->temp);
-	upstream_embedded(&f->upstream, f->temp.store);
+	struct oam_error err = { 0 };
+
+	assert_ok(upstream_embedded_open(f->temp.store, &f->upstream, &err));
 	*state = f;
 	return 0;
 }
@@ -21,6 +23,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
+	f->upstream->close(f->upstream);
 	temp_store_close(&f->temp);
 	free(f);
 	return 0;
@@ -38,7 +41,7 @@ static struct json_object *create(struct upstream *upstream, const char *config_
 
 static void test_create_retrieve_remove(void **state)
 {
-	struct upstream *upstream = &((struct fixture *)*state)->upstream;
+	struct upstream *upstream = ((struct fixture *)*state)->upstream;
 	struct json_object *made = create(upstream, "{\"model\":\"gpt-4o\"}"), *read;
 	const char *id = json_member_string(made, "id");
 	struct oam_error err = { 0 };
@@ -59,7 +62,7 @@ static void test_create_retrieve_remove(void **state)
 
 static void test_modify_merges_and_clears(void **state)
 {
-	struct upstream *upstream = &((struct fixture *)*state)->upstream;
+	struct upstream *upstream = ((struct fixture *)*state)->upstream;
 	struct json_object *made = create(
 		upstream, "{\"model\":\"m\",\"name\":\"N\",\"tools\":[{\"type\":"
 			  "\"file_search\"}],\"metadata\":{\"a\":\"1\"}}");
@@ -81,7 +84,7 @@ static void test_modify_merges_and_clears(void **state)
 
 static void test_a_refused_modify_changes_nothing(void **state)
 {
-	struct upstream *upstream = &((struct fixture *)*state)->upstream;
+	struct upstream *upstream = ((struct fixture *)*state)->upstream;
 	struct json_object *made = create(upstream, "{\"model\":\"m\",\"name\":\"N\"}");
 	struct json_object *changes = parse("{\"name\":\"New\",\"temperature\":3}");
 	struct json_object *now;
@@ -101,7 +104,7 @@ static void test_a_refused_modify_changes_nothing(void **state)
 
 static void test_a_refused_create_makes_nothing(void **state)
 {
-	struct upstream *upstream = &((struct fixture *)*state)->upstream;
+	struct upstream *upstream = ((struct fixture *)*state)->upstream;
 	struct json_object *config = parse("{\"name\":\"no model\"}"), *made, *all;
 	struct upstream_page page = { 0 };
 	struct oam_error err = { 0 };
@@ -117,7 +120,7 @@ static void test_a_refused_create_makes_nothing(void **state)
 
 static void test_list_and_nonce(void **state)
 {
-	struct upstream *upstream = &((struct fixture *)*state)->upstream;
+	struct upstream *upstream = ((struct fixture *)*state)->upstream;
 	struct json_object *one = create(upstream, "{\"model\":\"m\"}");
 	struct json_object *two = create(
 		upstream, "{\"model\":\"m\",\"metadata\":{\"oam_nonce\":\"X\"}}");
@@ -129,10 +132,10 @@ static void test_list_and_nonce(void **state)
 	assert_int_equal(json_object_array_length(list), 1);
 	assert_int_equal(json_object_equal(json_object_array_get_idx(list, 0), two), 1);
 	json_object_put(list);
-	assert_ok(upstream->find_nonce(upstream, "X", &found, &err));
+	assert_ok(upstream->find_nonce(upstream, "X", 0, &found, &err));
 	assert_int_equal(json_object_equal(found, two), 1);
 	json_object_put(found);
-	assert_ok(upstream->find_nonce(upstream, "Y", &found, &err));
+	assert_ok(upstream->find_nonce(upstream, "Y", 0, &found, &err));
 	assert_null(found);
 	json_object_put(one);
 	json_object_put(two);

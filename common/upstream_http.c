@@ -1,0 +1,546 @@
+/*
+ * The http upstream: any server that speaks the Assistants v2 protocol.
+ *
+ * An answer is believed only when it has the right shape. A failure is sorted by what it
+ * tells of the request: refused, not there, not done, or nobody knows. What was surely
+ * not done is tried again, as the official SDK does it, until the time of the call is up;
+ * what may have been done is tried again only where doing it twice is the same as once.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "http_client.h"
+#include "upstream.h"
+
+#define CALL_MAX        (25 * CLOCK_SECOND) /* with its retries; web servers wait 30 s */
+#define ATTEMPTS_MAX    6
+#define RETRY_FIRST     INT64_C(500)
+#define RETRY_MAX       (8 * CLOCK_SECOND)
+#define RETRY_AFTER_MAX CLOCK_MINUTE /* the SDK takes a longer one for nonsense */
+#define PAGE_SIZE       100
+#define SKEW_MAX        CLOCK_HOUR /* how far the server's clock may be from ours */
+
+struct http_upstream {
+	struct upstream base; /* first: what callers hold */
+	struct http_client *client;
+	bool is_openai;
+};
+
+/* One call of the protocol. */
+struct call {
+	const char *method;
+	const char *path; /* below the base URL, with its query */
+	struct json_object *body;
+	const char *id;  /* what a 404 is about, or NULL */
+	bool repeatable; /* doing it twice is the same as once */
+	bool uncertain;  /* set: an attempt may have been carried out */
+};
+
+/* ---- sorting failures ---- */
+
+static void copy_member(struct json_object *envelope, const char *name, char *to,
+			size_t size)
+{
+	const char *text = json_member_string(envelope, name);
+
+	if (text)
+		snprintf(to, size, "%s", text);
+}
+
+/* The error envelope of the answer, borrowed from *tree; NULL when there is none. */
+static struct json_object *read_envelope(const struct http_answer *answer,
+					 struct json_object **tree)
+{
+	struct oam_error ignored = { 0 };
+
+	*tree = NULL;
+	if (!answer->body || json_read(answer->body, answer->length, tree, &ignored))
+		return NULL;
+	struct json_object *envelope = json_member(*tree, "error");
+
+	return json_object_is_type(envelope, json_type_object) ? envelope : NULL;
+}
+
+static int not_found(const struct http_upstream *u, const struct call *call,
+		     bool has_envelope, struct oam_error *err)
+{
+	if (u->is_openai)
+		return error_set(err, UPSTREAM_SWITCHED_OFF, NULL);
+	if (!call->id || !has_envelope)
+		return error_set(err, UPSTREAM_NO_PROTOCOL, NULL);
+	return error_set(err, ASSISTANT_NOT_FOUND, NULL, call->id);
+}
+
+static int sort_status(const struct http_upstream *u, const struct call *call,
+		       const struct http_answer *answer, bool has_envelope,
+		       struct oam_error *err)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "HTTP status %d", answer->status);
+	switch (answer->status) {
+	case 400:
+	case 413:
+	case 415:
+	case 422:
+		return error_set(err, UPSTREAM_REFUSED, NULL, answer->status);
+	case 401:
+		return error_set(err, UPSTREAM_UNAUTHORIZED, NULL);
+	case 403:
+		return error_set(err, UPSTREAM_FORBIDDEN, NULL);
+	case 404:
+		return not_found(u, call, has_envelope, err);
+	case 429:
+		return error_set(err, UPSTREAM_RATE_LIMITED, NULL);
+	case 408:
+	case 409:
+		return error_set(err, UPSTREAM_FAILED, NULL, text);
+	default:
+		if (answer->status >= 500 && !call->repeatable)
+			return error_set(err, UPSTREAM_AMBIGUOUS, NULL, text);
+		return error_set(err, UPSTREAM_FAILED, NULL, text);
+	}
+}
+
+static int sort_failure(const struct http_upstream *u, const struct call *call,
+			const struct http_answer *answer, struct oam_error *err)
+{
+	struct json_object *tree, *envelope;
+
+	if (answer->status == 0) {
+		if (answer->sent && !call->repeatable)
+			return error_set(err, UPSTREAM_AMBIGUOUS, NULL, answer->reason);
+		if (answer->timed_out)
+			return error_set(err, UPSTREAM_TIMEOUT, NULL);
+		return error_set(err, UPSTREAM_FAILED, NULL, answer->reason);
+	}
+	envelope = read_envelope(answer, &tree);
+	err->upstream.status = answer->status;
+	copy_member(envelope, "type", err->upstream.type, sizeof(err->upstream.type));
+	copy_member(envelope, "code", err->upstream.code, sizeof(err->upstream.code));
+	copy_member(envelope, "param", err->upstream.param, sizeof(err->upstream.param));
+	if (answer->status != 401) /* there it may quote a part of the key */
+		copy_member(envelope, "message", err->upstream.message,
+			    sizeof(err->upstream.message));
+	sort_status(u, call, answer, envelope != NULL, err);
+	json_object_put(tree);
+	return -1;
+}
+
+/* ---- calls with their retries ---- */
+
+/* True when another attempt makes sense and does no harm. */
+static bool may_retry(const struct call *call, const struct http_answer *answer)
+{
+	bool transient = answer->status == 408 || answer->status == 409 ||
+			 answer->status == 429;
+
+	if (answer->status == 0)
+		return !answer->sent || call->repeatable;
+	if (answer->should_retry == 0)
+		return false;
+	if (answer->status >= 500)
+		return call->repeatable;
+	return transient || (answer->should_retry == 1 && call->repeatable);
+}
+
+/* What the server asks for, else half a second, doubled each time, less up to a quarter.
+ */
+static int64_t retry_delay(const struct http_answer *answer, int attempt)
+{
+	int64_t delay = RETRY_FIRST << attempt;
+
+	if (answer->retry_after >= 0 && answer->retry_after <= RETRY_AFTER_MAX)
+		return answer->retry_after;
+	if (delay > RETRY_MAX)
+		delay = RETRY_MAX;
+	return delay - (int64_t)((double)rand() / RAND_MAX * 0.25 * (double)delay);
+}
+
+static bool is_success(const struct http_answer *answer)
+{
+	return answer->status >= 200 && answer->status < 300;
+}
+
+/* The answer's JSON object. A server that did it but garbles its answer: nobody knows. */
+static int read_answer(const struct call *call, const struct http_answer *answer,
+		       struct json_object **tree, struct oam_error *err)
+{
+	struct oam_error cause = { 0 };
+
+	if (answer->body && json_read(answer->body, answer->length, tree, &cause) == 0 &&
+	    json_object_is_type(*tree, json_type_object))
+		return 0;
+	json_object_put(*tree);
+	*tree = NULL;
+	if (!call->repeatable)
+		return error_set(err, UPSTREAM_AMBIGUOUS, NULL,
+				 "its answer is not a JSON object");
+	return error_set(err, UPSTREAM_FAILED, NULL, "its answer is not a JSON object");
+}
+
+/* Makes the call until it is done, refused, or its time is up. */
+static int make_call(struct http_upstream *u, struct call *call,
+		     struct json_object **tree, struct oam_error *err)
+{
+	const char *body = call->body ? json_text(call->body) : NULL;
+	int64_t deadline = clock_monotonic() + CALL_MAX;
+
+	*tree = NULL;
+	if (call->body && !body)
+		return error_set(err, NO_MEMORY, NULL);
+	for (int attempt = 0;; attempt++) {
+		struct http_answer answer;
+		int64_t left = deadline - clock_monotonic(), delay;
+		bool done;
+
+		if (http_client_request(u->client, call->method, call->path, body, left,
+					&answer, err))
+			return -1;
+		done = is_success(&answer);
+		if (done)
+			read_answer(call, &answer, tree, err);
+		delay = retry_delay(&answer, attempt);
+		left = deadline - clock_monotonic() - delay;
+		if (!done && (!may_retry(call, &answer) || attempt + 1 >= ATTEMPTS_MAX ||
+			      left < CLOCK_SECOND)) {
+			sort_failure(u, call, &answer, err);
+			done = true;
+		}
+		if (answer.status == 0 ? answer.sent : answer.status >= 500)
+			call->uncertain = true;
+		free(answer.body);
+		if (done)
+			return error_result(err);
+		clock_sleep(delay);
+	}
+}
+
+/* ---- answers ---- */
+
+/*
+ * Some servers count created_at in milliseconds; nothing else in this protocol is so big.
+ * An assistant must at least tell its id and when it was created.
+ */
+static int check_assistant(struct json_object *assistant, struct oam_error *err)
+{
+	struct json_object *created_at = json_member(assistant, "created_at");
+	const char *id = json_member_string(assistant, "id");
+	int64_t seconds = json_object_get_int64(created_at);
+
+	if (!id || !assistant_id_is_valid(id))
+		return error_set(err, UPSTREAM_FAILED, NULL,
+				 "an assistant in its answer has no valid id");
+	if (!json_object_is_type(created_at, json_type_int) || seconds < 0)
+		return error_set(err, UPSTREAM_FAILED, NULL,
+				 "an assistant in its answer has no valid created_at");
+	if (!json_member_string(assistant, "model"))
+		return error_set(err, UPSTREAM_FAILED, NULL,
+				 "an assistant in its answer has no model");
+	if (seconds > INT64_C(100000000000))
+		return json_put_integer(assistant, "created_at", seconds / CLOCK_SECOND,
+					err);
+	return 0;
+}
+
+/* Makes a call that answers with one assistant; `id` NULL: any. */
+static int call_for_assistant(struct http_upstream *u, struct call *call, const char *id,
+			      struct json_object **assistant, struct oam_error *err)
+{
+	struct oam_error wrong = { 0 };
+
+	if (make_call(u, call, assistant, err))
+		return -1;
+	if (check_assistant(*assistant, &wrong) == 0 && id &&
+	    strcmp(json_member_string(*assistant, "id"), id) != 0)
+		error_set(&wrong, UPSTREAM_FAILED, NULL,
+			  "it answered with another assistant than was asked for");
+	if (error_result(&wrong) == 0)
+		return 0;
+	json_object_put(*assistant);
+	*assistant = NULL;
+	if (!call->repeatable)
+		return error_set(err, UPSTREAM_AMBIGUOUS, NULL, wrong.message);
+	*err = wrong;
+	return -1;
+}
+
+static struct http_upstream *http_of(struct upstream *upstream)
+{
+	return (struct http_upstream *)upstream;
+}
+
+static void assistant_path(char path[ASSISTANT_ID_SIZE + 16], const char *id)
+{
+	snprintf(path, ASSISTANT_ID_SIZE + 16, "/assistants/%s", id);
+}
+
+static int http_retrieve(struct upstream *upstream, const char *id,
+			 struct json_object **assistant, struct oam_error *err)
+{
+	char path[ASSISTANT_ID_SIZE + 16];
+	struct call call = {
+		.method = "GET", .path = path, .id = id, .repeatable = true
+	};
+
+	assistant_path(path, id);
+	return call_for_assistant(http_of(upstream), &call, id, assistant, err);
+}
+
+static int http_modify(struct upstream *upstream, const char *id,
+		       struct json_object *changes, struct json_object **assistant,
+		       struct oam_error *err)
+{
+	char path[ASSISTANT_ID_SIZE + 16];
+	struct call call = { .method = "POST",
+			     .path = path,
+			     .body = changes,
+			     .id = id,
+			     .repeatable = true };
+
+	assistant_path(path, id);
+	return call_for_assistant(http_of(upstream), &call, id, assistant, err);
+}
+
+static int http_remove(struct upstream *upstream, const char *id, struct oam_error *err)
+{
+	char path[ASSISTANT_ID_SIZE + 16];
+	struct call call = {
+		.method = "DELETE", .path = path, .id = id, .repeatable = true
+	};
+	struct oam_error cause = { 0 };
+	struct json_object *answer;
+
+	assistant_path(path, id);
+	if (make_call(http_of(upstream), &call, &answer, &cause)) {
+		/* Gone after an attempt whose answer was lost: that attempt did it. */
+		if (cause.code == OAM_E_ASSISTANT_NOT_FOUND && call.uncertain)
+			return 0;
+		*err = cause;
+		return -1;
+	}
+	if (!json_object_get_boolean(json_member(answer, "deleted")))
+		error_set(err, UPSTREAM_FAILED, NULL, "it did not confirm the deletion");
+	json_object_put(answer);
+	return error_result(err);
+}
+
+/* ---- lists ---- */
+
+static void list_path(char *path, size_t size, int64_t limit, bool ascending,
+		      const char *after, const char *before)
+{
+	snprintf(path, size, "/assistants?limit=%lld&order=%s%s%s%s%s", (long long)limit,
+		 ascending ? "asc" : "desc", after ? "&after=" : "", after ? after : "",
+		 before ? "&before=" : "", before ? before : "");
+}
+
+/* One page: *list is the envelope, its data checked to be an array of assistants. */
+static int get_page(struct http_upstream *u, const char *path, struct json_object **list,
+		    struct json_object **data, struct oam_error *err)
+{
+	struct call call = { .method = "GET", .path = path, .repeatable = true };
+
+	if (make_call(u, &call, list, err))
+		return -1;
+	*data = json_member(*list, "data");
+	if (!json_object_is_type(*data, json_type_array))
+		error_set(err, UPSTREAM_FAILED, NULL, "its list has no data");
+	for (size_t i = 0; !error_result(err) && i < json_object_array_length(*data); i++)
+		check_assistant(json_object_array_get_idx(*data, i), err);
+	if (error_result(err) == 0)
+		return 0;
+	json_object_put(*list);
+	*list = NULL;
+	return -1;
+}
+
+/* A walk over all pages. `visit` returns 1 to stop, 0 to go on, -1 on error. */
+struct walk {
+	struct http_upstream *u;
+	bool ascending;
+	const char *after, *before;
+	int (*visit)(struct json_object *assistant, void *context, struct oam_error *);
+	void *context;
+	struct json_object *seen; /* ids: a server may repeat itself */
+};
+
+/* 1: over, 0: another page may follow, whose cursor is in `last`. */
+static int walk_page(struct walk *walk, const char *after, char last[ASSISTANT_ID_SIZE],
+		     struct oam_error *err)
+{
+	char path[64 + 2 * ASSISTANT_ID_SIZE];
+	struct json_object *list, *data;
+	size_t fresh = 0;
+	int over = 0;
+
+	list_path(path, sizeof(path), PAGE_SIZE, walk->ascending, after, walk->before);
+	if (get_page(walk->u, path, &list, &data, err))
+		return -1;
+	for (size_t i = 0; over == 0 && i < json_object_array_length(data); i++) {
+		struct json_object *assistant = json_object_array_get_idx(data, i);
+		const char *id = json_member_string(assistant, "id");
+
+		snprintf(last, ASSISTANT_ID_SIZE, "%s", id);
+		if (json_object_object_get_ex(walk->seen, id, NULL))
+			continue;
+		fresh++;
+		json_put_boolean(walk->seen, id, true, err);
+		over = error_result(err) ? -1
+					 : walk->visit(assistant, walk->context, err);
+	}
+	if (over == 0 && !json_object_get_boolean(json_member(list, "has_more")))
+		over = 1;
+	if (over == 0 && fresh == 0)
+		over = error_set(err, UPSTREAM_FAILED, NULL,
+				 "its list repeats itself without an end");
+	json_object_put(list);
+	return over;
+}
+
+static int walk_all(struct walk *walk, struct oam_error *err)
+{
+	char cursor[ASSISTANT_ID_SIZE] = "";
+	const char *after = walk->after;
+	int over = 0;
+
+	walk->seen = json_new_object(err);
+	while (walk->seen && over == 0) {
+		char last[ASSISTANT_ID_SIZE] = "";
+
+		over = walk_page(walk, after, last, err);
+		memcpy(cursor, last, sizeof(cursor));
+		after = cursor;
+	}
+	json_object_put(walk->seen);
+	return error_result(err);
+}
+
+static int append(struct json_object *assistant, void *array, struct oam_error *err)
+{
+	return json_append(array, json_object_get(assistant), err);
+}
+
+static int http_list(struct upstream *upstream, const struct upstream_page *page,
+		     struct json_object **assistants, struct oam_error *err)
+{
+	char path[64 + 2 * ASSISTANT_ID_SIZE];
+	struct json_object *list, *data;
+
+	*assistants = NULL;
+	if ((page->after && !assistant_id_is_valid(page->after)) ||
+	    (page->before && !assistant_id_is_valid(page->before)))
+		return error_set(err, ASSISTANT_NOT_FOUND,
+				 page->after ? "after" : "before",
+				 page->after ? page->after : page->before);
+	if (page->limit == 0) {
+		struct walk walk = { .u = http_of(upstream),
+				     .ascending = page->ascending,
+				     .after = page->after,
+				     .before = page->before,
+				     .visit = append };
+
+		*assistants = json_new_array(err);
+		walk.context = *assistants;
+		if (*assistants && walk_all(&walk, err) == 0)
+			return 0;
+		json_object_put(*assistants);
+		*assistants = NULL;
+		return -1;
+	}
+	list_path(path, sizeof(path), page->limit, page->ascending, page->after,
+		  page->before);
+	if (get_page(http_of(upstream), path, &list, &data, err))
+		return -1;
+	*assistants = json_object_get(data);
+	json_object_put(list);
+	return 0;
+}
+
+/* ---- creation ---- */
+
+struct search {
+	const char *nonce;
+	int64_t since; /* ms: older assistants cannot be the one */
+	struct json_object *found;
+};
+
+static int match_nonce(struct json_object *assistant, void *context,
+		       struct oam_error *err)
+{
+	struct search *search = context;
+	const char *nonce = json_member_string(json_member(assistant, "metadata"),
+					       ASSISTANT_META_NONCE);
+	int64_t created_at = json_object_get_int64(json_member(assistant, "created_at"));
+
+	(void)err;
+	if (nonce && strcmp(nonce, search->nonce) == 0) {
+		search->found = json_object_get(assistant);
+		return 1;
+	}
+	return created_at * CLOCK_SECOND < search->since - SKEW_MAX;
+}
+
+static int http_find_nonce(struct upstream *upstream, const char *nonce, int64_t since,
+			   struct json_object **assistant, struct oam_error *err)
+{
+	struct search search = { .nonce = nonce, .since = since };
+	struct walk walk = { .u = http_of(upstream),
+			     .visit = match_nonce,
+			     .context = &search };
+
+	*assistant = NULL;
+	if (walk_all(&walk, err)) {
+		json_object_put(search.found);
+		return -1;
+	}
+	*assistant = search.found;
+	return 0;
+}
+
+static int http_create(struct upstream *upstream, struct json_object *config,
+		       struct json_object **assistant, struct oam_error *err)
+{
+	struct call call = { .method = "POST", .path = "/assistants", .body = config };
+
+	return call_for_assistant(http_of(upstream), &call, NULL, assistant, err);
+}
+
+/* ---- opening ---- */
+
+static void http_close(struct upstream *upstream)
+{
+	struct http_upstream *u = http_of(upstream);
+
+	http_client_close(u->client);
+	free(u);
+}
+
+int upstream_http_open(const struct settings *settings, struct upstream **upstream,
+		       struct oam_error *err)
+{
+	struct http_upstream *u = calloc(1, sizeof(*u));
+
+	*upstream = NULL;
+	if (!u)
+		return error_set(err, NO_MEMORY, NULL);
+	u->base = (struct upstream){
+		.name = settings->base_url,
+		.create = http_create,
+		.retrieve = http_retrieve,
+		.modify = http_modify,
+		.remove = http_remove,
+		.list = http_list,
+		.find_nonce = http_find_nonce,
+		.close = http_close,
+	};
+	u->is_openai = strstr(settings->base_url, "://api.openai.com") != NULL;
+	if (http_client_open(settings, &u->client, err)) {
+		free(u);
+		return -1;
+	}
+	*upstream = &u->base;
+	return 0;
+}

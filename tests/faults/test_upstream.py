@@ -1,0 +1,330 @@
+"""A server over HTTP that fails in every way: one assistant per refresh, the store agrees,
+the caller gets the right status, and the next run heals what was left."""
+
+import datetime
+import ipaddress
+import json
+import socket
+import time
+
+import pytest
+from conftest import eventually, free_port
+from fake_upstream import Fault, FakeUpstream, envelope
+
+KEY = "sk-test-0123456789"
+
+
+@pytest.fixture
+def upstream():
+    server = FakeUpstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def site(make_site, upstream):
+    return make_site({"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": KEY})
+
+
+def agree(site, upstream):
+    """The store and the upstream tell the same; nothing is open; every nonce is single."""
+    known = site.sql("SELECT id FROM assistant WHERE label <> 'deleted'")
+    assert {id for (id,) in known} == set(upstream.assistants)
+    assert site.sql("SELECT count(*) FROM rotation WHERE ended_at IS NULL") == [(0,)]
+    assert all(count == 1 for count in upstream.by_nonce().values())
+
+
+def test_the_ten_requests_over_http(site, upstream):
+    id = site.post("/initialize").data["assistantId"]
+    assert site.get("/current").data["assistantId"] == id
+    new = site.post("/refresh", {"config": {"name": "N"}}).data["newAssistantId"]
+    assert [a["id"] for a in site.get("/list").data["assistants"]] == [new, id]
+    assert site.get("/list?limit=1&after=" + new).data["assistants"][0]["id"] == id
+    assert site.get(f"/details/{new}").data["name"] == "N"
+    assert site.put(f"/update/{new}", {"updates": {"name": "M"}}).data["name"] == "M"
+    assert upstream.assistants[new]["name"] == "M"
+    site.post("/refresh")
+    assert site.post("/cleanup", {"keepCount": 2}).data["deletedAssistants"] == [id]
+    assert site.delete(f"/delete/{new}").data["deleted"] is True
+    assert site.get("/status").data["upstream"] == upstream.url
+    assert site.delete(f"/delete/{new}").error["code"] == "assistant_not_found"
+    agree(site, upstream)
+
+
+def test_what_is_sent(site, upstream):
+    site.post("/initialize")
+    for method, path, headers, body in upstream.requests:
+        assert headers["Authorization"] == f"Bearer {KEY}"
+        assert headers["OpenAI-Beta"] == "assistants=v2"
+        assert headers["Content-Type"] == "application/json"
+    method, path, headers, body = upstream.requests[0]
+    assert (method, path) == ("POST", "/v1/assistants")
+    sent = json.loads(body)
+    assert sent["model"] == "gpt-4o-mini" and len(sent["metadata"]["oam_nonce"]) == 22
+
+
+def test_azure_style(make_site, upstream):
+    site = make_site(
+        {
+            "OPENAI_BASE_URL": upstream.url + "/",
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_API_VERSION": "2024-05-01-preview",
+        }
+    )
+    site.post("/initialize")
+    site.get("/list")
+    for method, path, headers, body in upstream.requests:
+        assert headers["api-key"] == KEY and "Authorization" not in headers
+        assert "api-version=2024-05-01-preview" in path
+
+
+HANG = 60  # longer than any of our bounds
+
+
+FAULTS = {
+    # name: (fault, statuses that the caller may get)
+    "refused": (None, {502}),
+    "reset before it acted": (Fault("reset"), {502}),
+    "reset after it acted": (Fault("reset", after=True), {200}),
+    "hangs": (Fault("hang", seconds=HANG), {502}),
+    "acts, then hangs": (Fault("hang", after=True, seconds=HANG), {200, 502}),
+    "drips": (Fault("drip", after=True), {200, 502}),
+    "truncated answer": (Fault("truncate", after=True), {200}),
+    "oversized answer": (Fault("oversize", after=True), {200}),
+    "not JSON": (Fault("garbage", after=True, body=b"<html>"), {200}),
+    "wrong types": (Fault("garbage", after=True, body={"id": 5, "created_at": "x"}), {200}),
+    "another object": (Fault("garbage", after=True, body=[]), {200}),
+    "400": (Fault("status", status=400), {400}),
+    "401": (Fault("status", status=401), {502}),
+    "403": (Fault("status", status=403), {502}),
+    "404": (Fault("status", status=404), {502}),
+    "408": (Fault("status", status=408), {200}),
+    "409": (Fault("status", status=409), {200}),
+    "429": (Fault("status", status=429), {200}),
+    "429 Retry-After": (Fault("status", status=429, headers={"Retry-After": "1"}), {200}),
+    "429 retry-after-ms": (
+        Fault("status", status=429, headers={"retry-after-ms": "50"}, times=3),
+        {200},
+    ),
+    "429 x-should-retry: false": (
+        Fault("status", status=429, headers={"x-should-retry": "false"}),
+        {503},
+    ),
+    "429 for ever": (Fault("status", status=429, times=99), {503}),
+    "500 before it acted": (Fault("status", status=500), {200}),
+    "500 after it acted": (Fault("status", status=500, after=True), {200}),
+    "500 for ever": (Fault("status", status=500, times=99), {502}),
+    "503": (Fault("status", status=503), {200}),
+    "redirect": (Fault("redirect"), {502}),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_refresh_with_a_fault(make_site, upstream, name, record_property):
+    fault, statuses = FAULTS[name]
+    site = make_site({"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": KEY})
+    old = site.post("/initialize").data["assistantId"]
+    if fault:
+        fault.times = fault.times or 1
+        upstream.faults.append(
+            Fault(fault.kind, fault.method, "", fault.times, fault.after, **fault.options)
+        )
+    else:
+        site.set_env({"OPENAI_BASE_URL": f"http://127.0.0.1:{free_port()}/v1"})
+        site.restart()
+    start = time.monotonic()
+    reply = site.post("/refresh", timeout=90)
+    took = time.monotonic() - start
+    record_property("outcome", reply.status)
+    assert reply.status in statuses, reply.raw
+    assert took < 60
+    assert KEY not in reply.raw.decode()
+    assert site.get("/current").data["assistantId"] in {old, *upstream.assistants}
+    status = site.get("/status").data
+    if reply.status == 200:
+        assert status["stale"] is False and len(upstream.assistants) == 2
+    else:
+        assert status["assistantId"] == old and status["stale"] is True
+        assert status["lastError"] and status["consecutiveFailures"] == 1
+    # The next run heals it.
+    upstream.faults.clear()
+    if not fault:
+        site.set_env({"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": KEY})
+        site.restart()
+    assert site.post("/refresh", timeout=90).status == 200
+    agree(site, upstream)
+    assert site.get("/status").data["stale"] is False
+
+
+def test_the_servers_words_are_carried_through(site, upstream):
+    words = envelope("The model 'x' does not exist", code="model_not_found", param="model")
+    upstream.faults.append(Fault("status", status=400, body=words))
+    error = site.post("/refresh", {"config": {"model": "x"}}).error
+    assert error["code"] == "upstream_refused"
+    assert error["details"]["upstream"] == {
+        "status": 400,
+        "type": "invalid_request_error",
+        "code": "model_not_found",
+        "param": "model",
+        "message": "The model 'x' does not exist",
+    }
+
+
+def test_an_id_is_given_up_only_on_a_confirmed_404(site, upstream):
+    id = site.post("/initialize").data["assistantId"]
+    for fault in [
+        Fault("status", "GET", status=500, times=9),
+        Fault("status", "GET", status=404, times=9, body=b"<html>no such page</html>"),
+        Fault("status", "GET", status=401, times=9),
+    ]:
+        upstream.faults[:] = [fault]
+        assert site.post("/initialize", timeout=90).status == 502
+        assert site.get("/current").data["assistantId"] == id
+    upstream.faults.clear()
+    del upstream.assistants[id]
+    new = site.post("/initialize").data["assistantId"]
+    assert new != id and list(upstream.assistants) == [new]
+
+
+def test_a_404_from_openai_says_what_happened(make_site):
+    """Nothing of this reaches OpenAI: the name leads to this machine through a proxy that
+    the test is itself."""
+    answers = FakeUpstream()
+    answers.faults.append(Fault("status", status=404, times=99))
+    site = make_site(
+        {
+            "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
+            "OPENAI_API_KEY": KEY,
+            "OAM_HTTP_PROXY": f"http://127.0.0.1:{answers.port}",
+        }
+    )
+    reply = site.post("/refresh")
+    assert reply.status == 502
+    assert "OPENAI_BASE_URL" in reply.json["message"]
+    answers.close()
+
+
+def test_lists_of_many_pages(site, upstream):
+    for n in range(250):
+        upstream.create({"model": "m", "name": str(n)})
+    assert site.get("/list").data["count"] == 250
+    done = site.post("/cleanup", {"keepCount": 100, "all": True}, timeout=90).data
+    assert done["deletedCount"] == 150 and done["failed"] == []
+    assert len(upstream.assistants) == 100
+
+
+def test_a_list_that_repeats_itself_ends(site, upstream):
+    made = upstream.create({"model": "m"})[1]
+    endless = {"object": "list", "data": [made], "has_more": True}
+    upstream.faults.append(Fault("garbage", "GET", "assistants$", 99, body=endless))
+    reply = site.get("/list")
+    assert reply.status == 502 and "repeats itself" in reply.json["message"]
+
+
+def test_a_list_that_changes_while_it_is_paged(site, upstream):
+    for n in range(150):
+        upstream.create({"model": "m", "name": str(n)})
+    first = upstream.list("limit=100&order=desc")[1]
+    upstream.create({"model": "m", "name": "late"})
+    upstream.faults.append(Fault("garbage", "GET", "assistants$", 1, body=first))
+    names = [a["name"] for a in site.get("/list").data["assistants"]]
+    assert len(names) == len(set(names)) == 150
+
+
+def test_deleting_is_sure_even_when_the_answer_is_lost(site, upstream):
+    id = site.post("/refresh").data["newAssistantId"]
+    upstream.faults.append(Fault("reset", "DELETE", after=True))
+    assert site.delete(f"/delete/{id}").status == 200
+    assert upstream.assistants == {}
+
+
+def test_a_dead_upstream_is_not_hammered(site, upstream):
+    old = site.post("/initialize").data["assistantId"]
+    site.make_due()
+    upstream.faults.append(Fault("status", status=403, times=999))
+    for _ in range(20):
+        assert site.get("/current").data["assistantId"] == old
+        time.sleep(0.05)
+    eventually(lambda: site.get("/status").data["stale"])
+    before = len(upstream.requests)
+    for _ in range(20):
+        site.get("/current")
+    time.sleep(0.5)
+    assert len(upstream.requests) == before
+    status = site.get("/status").data
+    assert status["consecutiveFailures"] == 1 and status["needsRefresh"] is True
+    assert "Permission denied" in status["lastError"]
+
+
+def test_current_never_waits_for_a_slow_upstream(site, upstream):
+    old = site.post("/initialize").data["assistantId"]
+    site.make_due()
+    upstream.delay = 3
+    start = time.monotonic()
+    for _ in range(50):
+        assert site.get("/current").data["assistantId"] == old
+    assert time.monotonic() - start < 3
+    upstream.delay = 0
+    eventually(lambda: site.get("/current").data["assistantId"] != old, 30)
+    agree(site, upstream)
+
+
+def test_a_bad_certificate_is_refused(make_site, tmp_path):
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.utcnow()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    both = tmp_path / "server.pem"
+    both.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + pem
+    )
+    upstream = FakeUpstream(certificate=str(both))
+    env = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": KEY}
+    site = make_site(env)
+    assert site.post("/refresh", timeout=90).status == 502
+    assert upstream.requests == []
+    (site.folder / "ca.pem").write_bytes(pem)
+    site.set_env({**env, "OAM_CA_FILE": "ca.pem"})
+    site.restart()
+    assert site.post("/refresh").status == 200
+    upstream.close()
+
+
+@pytest.mark.parametrize(
+    "url, complaint",
+    [
+        ("ftp://host/v1", "must begin with https://"),
+        ("http://example.com/v1", "must begin with https:// for another machine"),
+        ("https://", "must be like"),
+        ("https://host/v1?x=1", "must be like"),
+        ("https://user@host/v1", "must be like"),
+    ],
+)
+def test_a_bad_base_url_stops_the_program(make_site, url, complaint):
+    site = make_site({"OPENAI_BASE_URL": url}, start=False, migrate=False)
+    done = site.oam("status", check=False)
+    assert done.returncode == 1 and complaint in done.stderr
