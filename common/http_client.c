@@ -271,19 +271,19 @@ static void note_failure(CURL *curl, CURLcode code, struct http_answer *answer)
 	answer->length = 0;
 }
 
-int http_client_request(struct http_client *client, const char *method, const char *path,
-			const char *body, int64_t timeout, struct http_answer *answer,
-			struct oam_error *err)
+/* Sets one request up on `curl`. *url must live as long as the request. */
+static int prepare(const struct http_client *client, CURL *curl, const char *method,
+		   const char *path, const char *body, int64_t timeout,
+		   struct http_answer *answer, struct oam_error *err)
 {
-	CURL *curl = client->curl;
 	char *url = make_url(client->settings, path);
 	CURLcode code = CURLE_OK;
-	long status = 0;
 
 	*answer = (struct http_answer){ .retry_after = -1, .should_retry = -1 };
 	if (!url)
 		return error_set(err, NO_MEMORY, NULL);
-	SET(CURLOPT_URL, url);
+	SET(CURLOPT_URL, url); /* curl keeps a copy */
+	free(url);
 	SET(CURLOPT_HTTPHEADER, client->headers);
 	SET(CURLOPT_TIMEOUT_MS, (long)timeout);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -297,17 +297,158 @@ int http_client_request(struct http_client *client, const char *method, const ch
 		SET(CURLOPT_HTTPGET, 1L);
 	}
 	SET(CURLOPT_CUSTOMREQUEST, method);
-	if (code != CURLE_OK) {
-		free(url);
-		error_set(err, INTERNAL, NULL);
-		return error_detail(err, "libcurl: %s", curl_easy_strerror(code));
-	}
-	code = curl_easy_perform(curl);
-	free(url);
+	if (code == CURLE_OK)
+		return 0;
+	error_set(err, INTERNAL, NULL);
+	return error_detail(err, "libcurl: %s", curl_easy_strerror(code));
+}
+
+/* What became of the request that `curl` made. */
+static void conclude(CURL *curl, CURLcode code, struct http_answer *answer)
+{
+	long status = 0;
+
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	answer->status = (int)status;
 	answer->sent = true;
 	if (code != CURLE_OK)
 		note_failure(curl, code, answer);
+}
+
+int http_client_request(struct http_client *client, const char *method, const char *path,
+			const char *body, int64_t timeout, struct http_answer *answer,
+			struct oam_error *err)
+{
+	if (prepare(client, client->curl, method, path, body, timeout, answer, err))
+		return -1;
+	conclude(client->curl, curl_easy_perform(client->curl), answer);
 	return 0;
+}
+
+/* ---- batches ---- */
+
+struct slot {
+	CURL *curl;
+	bool busy;
+	void *context;
+	struct http_answer answer;
+};
+
+struct http_batch {
+	const struct http_client *client;
+	CURLM *multi;
+	struct slot slots[HTTP_BATCH_MAX];
+	size_t busy;
+};
+
+int http_batch_open(struct http_client *client, struct http_batch **out,
+		    struct oam_error *err)
+{
+	struct http_batch *batch = calloc(1, sizeof(*batch));
+	bool good;
+
+	*out = batch;
+	if (!batch)
+		return error_set(err, NO_MEMORY, NULL);
+	batch->client = client;
+	batch->multi = curl_multi_init();
+	good = batch->multi != NULL;
+	for (size_t i = 0; good && i < HTTP_BATCH_MAX; i++) {
+		batch->slots[i].curl = curl_easy_init();
+		good = batch->slots[i].curl &&
+		       set_options(batch->slots[i].curl, client->settings) == CURLE_OK;
+	}
+	if (good)
+		return 0;
+	http_batch_close(batch);
+	*out = NULL;
+	error_set(err, INTERNAL, NULL);
+	return error_detail(err, "libcurl cannot be set up");
+}
+
+void http_batch_close(struct http_batch *batch)
+{
+	if (!batch)
+		return;
+	for (size_t i = 0; i < HTTP_BATCH_MAX; i++) {
+		struct slot *slot = &batch->slots[i];
+
+		if (slot->busy)
+			curl_multi_remove_handle(batch->multi, slot->curl);
+		free(slot->busy ? slot->answer.body : NULL);
+		curl_easy_cleanup(slot->curl);
+	}
+	curl_multi_cleanup(batch->multi);
+	free(batch);
+}
+
+bool http_batch_room(const struct http_batch *batch)
+{
+	return batch->busy < HTTP_BATCH_MAX;
+}
+
+bool http_batch_busy(const struct http_batch *batch)
+{
+	return batch->busy > 0;
+}
+
+int http_batch_add(struct http_batch *batch, const char *method, const char *path,
+		   int64_t timeout, void *context, struct oam_error *err)
+{
+	struct slot *slot = batch->slots;
+
+	while (slot->busy)
+		slot++;
+	if (prepare(batch->client, slot->curl, method, path, NULL, timeout, &slot->answer,
+		    err))
+		return -1;
+	if (curl_multi_add_handle(batch->multi, slot->curl) != CURLM_OK)
+		return error_set(err, INTERNAL, NULL);
+	slot->context = context;
+	slot->busy = true;
+	batch->busy++;
+	return 0;
+}
+
+/* Takes one that has ended out of its slot. */
+static bool take_ended(struct http_batch *batch, struct http_answer *answer,
+		       void **context)
+{
+	int left;
+	CURLMsg *message = curl_multi_info_read(batch->multi, &left);
+	struct slot *slot = batch->slots;
+	CURLcode code;
+
+	if (!message || message->msg != CURLMSG_DONE)
+		return false;
+	code = message->data.result; /* the message dies with the removal */
+	while (slot->curl != message->easy_handle)
+		slot++;
+	curl_multi_remove_handle(batch->multi, slot->curl);
+	conclude(slot->curl, code, &slot->answer);
+	*answer = slot->answer;
+	*context = slot->context;
+	slot->busy = false;
+	batch->busy--;
+	return true;
+}
+
+int http_batch_wait(struct http_batch *batch, int64_t timeout, struct http_answer *answer,
+		    void **context, struct oam_error *err)
+{
+	int64_t deadline = clock_monotonic() + timeout;
+	int running;
+
+	for (;;) {
+		int64_t left = deadline - clock_monotonic();
+
+		if (curl_multi_perform(batch->multi, &running) != CURLM_OK)
+			return error_set(err, INTERNAL, NULL);
+		if (take_ended(batch, answer, context))
+			return 1;
+		if (left <= 0)
+			return 0;
+		if (curl_multi_poll(batch->multi, NULL, 0, (int)left, NULL) != CURLM_OK)
+			return error_set(err, INTERNAL, NULL);
+	}
 }

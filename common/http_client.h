@@ -42,4 +42,29 @@ int http_client_request(struct http_client *client, const char *method, const ch
 			const char *body, int64_t timeout, struct http_answer *answer,
 			struct oam_error *err);
 
+/*
+ * A batch: up to HTTP_BATCH_MAX requests without a body on their way at once, over as few
+ * connections as the server allows. It must be closed before its client.
+ */
+#define HTTP_BATCH_MAX 8
+
+struct http_batch;
+
+int http_batch_open(struct http_client *client, struct http_batch **batch,
+		    struct oam_error *err);
+void http_batch_close(struct http_batch *batch);
+
+/* Starts one more; `context` comes back with its answer. Only when http_batch_room(). */
+int http_batch_add(struct http_batch *batch, const char *method, const char *path,
+		   int64_t timeout, void *context, struct oam_error *err);
+bool http_batch_room(const struct http_batch *batch);
+bool http_batch_busy(const struct http_batch *batch);
+
+/*
+ * Waits at most `timeout` ms for one to end: 1 with its *answer (the caller frees the
+ * body) and *context, 0 when none did.
+ */
+int http_batch_wait(struct http_batch *batch, int64_t timeout, struct http_answer *answer,
+		    void **context, struct oam_error *err);
+
 #endif

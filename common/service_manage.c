@@ -1,8 +1,11 @@
 /* Changing, deleting and cleaning up assistants. */
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
 #include "service_private.h"
+
+#define MARK_AT_ONCE 64 /* deletions in one transaction of the store */
 
 /*
  * Callers may send back the metadata that they were shown: reserved pairs that say what
@@ -92,21 +95,17 @@ out:
 
 int service_delete(struct service *service, const char *id, struct oam_error *err)
 {
-	struct upstream *upstream = service->upstream;
-	struct oam_error cause = { 0 };
+	struct oam_error result = { 0 };
 
 	if (!assistant_id_is_valid(id))
 		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
-	if (upstream->remove(upstream, id, &cause) &&
-	    cause.code != OAM_E_ASSISTANT_NOT_FOUND) {
-		*err = cause;
+	service->upstream->remove(service->upstream, id, &result);
+	/* Gone, whoever did it: then the store must not offer it any more. */
+	if ((!error_result(&result) || result.code == OAM_E_ASSISTANT_NOT_FOUND) &&
+	    store_assistant_delete(service->store, id, clock_now(), err) < 0)
 		return -1;
-	}
-	/* Gone upstream, whoever did it: then the store must not offer it any more. */
-	if (store_assistant_delete(service->store, id, clock_now(), err) < 0)
-		return -1;
-	if (error_result(&cause)) {
-		*err = cause;
+	if (error_result(&result)) {
+		*err = result;
 		return -1;
 	}
 	log_write(LOG_LEVEL_INFO, "deleted", "request", service->request_id, "id", id,
@@ -143,27 +142,97 @@ static int put_failure(struct json_object *failed, const char *id,
 	return json_append(failed, entry, err);
 }
 
+/* What came of a cleanup, while it runs. */
+struct report {
+	struct service *service;
+	struct service_cleanup *cleanup;
+	size_t marked; /* how many of cleanup->deleted the store knows as deleted */
+	struct oam_error *err;
+};
+
+/*
+ * Marks in one transaction what went since the last time. A process that dies before it
+ * loses nothing: the next cleanup finds them gone.
+ */
+static int mark_deleted(struct report *report)
+{
+	struct store *store = report->service->store;
+	struct json_object *deleted = report->cleanup->deleted;
+	size_t count = json_object_array_length(deleted);
+	int64_t now = clock_now();
+
+	if (report->marked == count || store_begin(store, report->err))
+		return error_result(report->err);
+	for (; report->marked < count; report->marked++) {
+		struct json_object *id = json_object_array_get_idx(deleted,
+								   report->marked);
+
+		store_assistant_delete(store, json_object_get_string(id), now,
+				       report->err);
+	}
+	if (error_result(report->err) == 0)
+		store_commit(store, report->err);
+	store_rollback(store);
+	return error_result(report->err);
+}
+
+static void on_removed(const char *id, const struct oam_error *result, void *context)
+{
+	struct report *report = context;
+	struct json_object *deleted = report->cleanup->deleted;
+
+	if (error_result(result) && result->code != OAM_E_ASSISTANT_NOT_FOUND) {
+		put_failure(report->cleanup->failed, id, result, report->err);
+		return;
+	}
+	json_append_string(deleted, id, report->err);
+	if (json_object_array_length(deleted) - report->marked >= MARK_AT_ONCE)
+		mark_deleted(report);
+}
+
+static void log_cleanup(const struct service *service,
+			const struct service_cleanup *cleanup)
+{
+	char deleted[16], failed[16];
+
+	snprintf(deleted, sizeof(deleted), "%zu",
+		 json_object_array_length(cleanup->deleted));
+	snprintf(failed, sizeof(failed), "%zu",
+		 json_object_array_length(cleanup->failed));
+	log_write(LOG_LEVEL_INFO, "cleanup", "request", service->request_id, "deleted",
+		  deleted, "failed", failed, NULL);
+}
+
+/* The ids that still may go: looked at as late as can be. */
+static struct json_object *still_surplus(struct service *service, struct json_object *ids,
+					 struct oam_error *err)
+{
+	struct json_object *left = json_new_array(err);
+
+	for (size_t i = 0; !error_result(err) && i < json_object_array_length(ids); i++) {
+		const char *id = json_object_get_string(
+			json_object_array_get_idx(ids, i));
+
+		if (may_go(service, id, err) > 0)
+			json_append_string(left, id, err);
+	}
+	return left;
+}
+
 int service_delete_all(struct service *service, struct service_cleanup *cleanup,
 		       struct oam_error *err)
 {
-	struct json_object *wanted = cleanup->deleted;
+	struct json_object *wanted = still_surplus(service, cleanup->deleted, err);
+	struct report report = { .service = service, .cleanup = cleanup, .err = err };
 
-	cleanup->failed = json_new_array(err);
+	json_object_put(cleanup->deleted);
 	cleanup->deleted = json_new_array(err);
-	for (size_t i = 0; !error_result(err) && i < json_object_array_length(wanted);
-	     i++) {
-		const char *id = json_object_get_string(
-			json_object_array_get_idx(wanted, i));
-		struct oam_error cause = { 0 };
-		int allowed = may_go(service, id, err); /* as late as can be */
-
-		if (allowed <= 0)
-			continue;
-		if (service_delete(service, id, &cause) == 0 ||
-		    cause.code == OAM_E_ASSISTANT_NOT_FOUND)
-			json_append_string(cleanup->deleted, id, err);
-		else
-			put_failure(cleanup->failed, id, &cause, err);
+	cleanup->failed = json_new_array(err);
+	if (error_result(err) == 0) {
+		service->upstream->remove_all(service->upstream, wanted, on_removed,
+					      &report, err);
+		mark_deleted(&report);
+		log_cleanup(service, cleanup);
 	}
 	json_object_put(wanted);
 	return error_result(err);

@@ -25,6 +25,9 @@ struct upstream_page {
 
 #define UPSTREAM_EMBEDDED "embedded"
 
+typedef void upstream_removed(const char *id, const struct oam_error *result,
+			      void *context);
+
 struct upstream {
 	/* What the `upstream` column of the store says: 'embedded' or the base URL. */
 	const char *name;
@@ -38,6 +41,14 @@ struct upstream {
 	int (*modify)(struct upstream *, const char *id, struct json_object *changes,
 		      struct json_object **assistant, struct oam_error *);
 	int (*remove)(struct upstream *, const char *id, struct oam_error *);
+
+	/*
+	 * Removes every id of a JSON array, several at once where that helps, and tells
+	 * `done` of each as soon as its fate is known: err->code OAM_OK when it went. -1
+	 * when the work itself broke off; ids that were not told of are then undecided.
+	 */
+	int (*remove_all)(struct upstream *, struct json_object *ids,
+			  upstream_removed *done, void *context, struct oam_error *);
 
 	/* *assistants: a JSON array. */
 	int (*list)(struct upstream *, const struct upstream_page *,

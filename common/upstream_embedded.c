@@ -97,6 +97,33 @@ static int embedded_remove(struct upstream *upstream, const char *id,
 	return changed ? 0 : error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
 }
 
+/* All in one transaction: a commit waits for the disk, and one can carry them all. */
+static int embedded_remove_all(struct upstream *upstream, struct json_object *ids,
+			       upstream_removed *done, void *context,
+			       struct oam_error *err)
+{
+	struct store *store = upstream->store;
+	size_t count = json_object_array_length(ids);
+	struct oam_error result = { 0 };
+
+	if (store_begin(store, err))
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		const char *id = json_object_get_string(
+			json_object_array_get_idx(ids, i));
+
+		if (store_assistant_delete(store, id, clock_now(), err) < 0)
+			break;
+	}
+	if (error_result(err) == 0)
+		store_commit(store, err);
+	store_rollback(store);
+	for (size_t i = 0; error_result(err) == 0 && i < count; i++)
+		done(json_object_get_string(json_object_array_get_idx(ids, i)), &result,
+		     context);
+	return error_result(err);
+}
+
 static int append(const struct assistant *row, void *array, struct oam_error *err)
 {
 	return json_append(
@@ -160,6 +187,7 @@ int upstream_embedded_open(struct store *store, struct upstream **out,
 		.retrieve = embedded_retrieve,
 		.modify = embedded_modify,
 		.remove = embedded_remove,
+		.remove_all = embedded_remove_all,
 		.list = embedded_list,
 		.find_nonce = embedded_find_nonce,
 		.close = embedded_close,

@@ -11,32 +11,13 @@
 #include <string.h>
 
 #include "clock.h"
-#include "http_client.h"
-#include "upstream.h"
+#include "upstream_http_private.h"
 
-#define CALL_MAX        (25 * CLOCK_SECOND) /* with its retries; web servers wait 30 s */
-#define ATTEMPTS_MAX    6
 #define RETRY_FIRST     INT64_C(500)
 #define RETRY_MAX       (8 * CLOCK_SECOND)
 #define RETRY_AFTER_MAX CLOCK_MINUTE /* the SDK takes a longer one for nonsense */
 #define PAGE_SIZE       100
 #define SKEW_MAX        CLOCK_HOUR /* how far the server's clock may be from ours */
-
-struct http_upstream {
-	struct upstream base; /* first: what callers hold */
-	struct http_client *client;
-	bool is_openai;
-};
-
-/* One call of the protocol. */
-struct call {
-	const char *method;
-	const char *path; /* below the base URL, with its query */
-	struct json_object *body;
-	const char *id;  /* what a 404 is about, or NULL */
-	bool repeatable; /* doing it twice is the same as once */
-	bool uncertain;  /* set: an attempt may have been carried out */
-};
 
 /* ---- sorting failures ---- */
 
@@ -104,8 +85,8 @@ static int sort_status(const struct http_upstream *u, const struct call *call,
 	}
 }
 
-static int sort_failure(const struct http_upstream *u, const struct call *call,
-			const struct http_answer *answer, struct oam_error *err)
+int upstream_http_sort(const struct http_upstream *u, const struct call *call,
+		       const struct http_answer *answer, struct oam_error *err)
 {
 	struct json_object *tree, *envelope;
 
@@ -131,8 +112,7 @@ static int sort_failure(const struct http_upstream *u, const struct call *call,
 
 /* ---- calls with their retries ---- */
 
-/* True when another attempt makes sense and does no harm. */
-static bool may_retry(const struct call *call, const struct http_answer *answer)
+bool upstream_http_may_retry(const struct call *call, const struct http_answer *answer)
 {
 	bool transient = answer->status == 408 || answer->status == 409 ||
 			 answer->status == 429;
@@ -146,9 +126,7 @@ static bool may_retry(const struct call *call, const struct http_answer *answer)
 	return transient || (answer->should_retry == 1 && call->repeatable);
 }
 
-/* What the server asks for, else half a second, doubled each time, less up to a quarter.
- */
-static int64_t retry_delay(const struct http_answer *answer, int attempt)
+int64_t upstream_http_delay(const struct http_answer *answer, int attempt)
 {
 	int64_t delay = RETRY_FIRST << attempt;
 
@@ -157,6 +135,12 @@ static int64_t retry_delay(const struct http_answer *answer, int attempt)
 	if (delay > RETRY_MAX)
 		delay = RETRY_MAX;
 	return delay - (int64_t)((double)rand() / RAND_MAX * 0.25 * (double)delay);
+}
+
+void upstream_http_note(struct call *call, const struct http_answer *answer)
+{
+	if (answer->status == 0 ? answer->sent : answer->status >= 500)
+		call->uncertain = true;
 }
 
 static bool is_success(const struct http_answer *answer)
@@ -202,15 +186,14 @@ static int make_call(struct http_upstream *u, struct call *call,
 		done = is_success(&answer);
 		if (done)
 			read_answer(call, &answer, tree, err);
-		delay = retry_delay(&answer, attempt);
+		delay = upstream_http_delay(&answer, attempt);
 		left = deadline - clock_monotonic() - delay;
-		if (!done && (!may_retry(call, &answer) || attempt + 1 >= ATTEMPTS_MAX ||
-			      left < CLOCK_SECOND)) {
-			sort_failure(u, call, &answer, err);
+		if (!done && (!upstream_http_may_retry(call, &answer) ||
+			      attempt + 1 >= ATTEMPTS_MAX || left < CLOCK_SECOND)) {
+			upstream_http_sort(u, call, &answer, err);
 			done = true;
 		}
-		if (answer.status == 0 ? answer.sent : answer.status >= 500)
-			call->uncertain = true;
+		upstream_http_note(call, &answer);
 		free(answer.body);
 		if (done)
 			return error_result(err);
@@ -272,20 +255,20 @@ static struct http_upstream *http_of(struct upstream *upstream)
 	return (struct http_upstream *)upstream;
 }
 
-static void assistant_path(char path[ASSISTANT_ID_SIZE + 16], const char *id)
+void upstream_http_path(char path[UPSTREAM_HTTP_PATH_SIZE], const char *id)
 {
-	snprintf(path, ASSISTANT_ID_SIZE + 16, "/assistants/%s", id);
+	snprintf(path, UPSTREAM_HTTP_PATH_SIZE, "/assistants/%s", id);
 }
 
 static int http_retrieve(struct upstream *upstream, const char *id,
 			 struct json_object **assistant, struct oam_error *err)
 {
-	char path[ASSISTANT_ID_SIZE + 16];
+	char path[UPSTREAM_HTTP_PATH_SIZE];
 	struct call call = {
 		.method = "GET", .path = path, .id = id, .repeatable = true
 	};
 
-	assistant_path(path, id);
+	upstream_http_path(path, id);
 	return call_for_assistant(http_of(upstream), &call, id, assistant, err);
 }
 
@@ -293,27 +276,27 @@ static int http_modify(struct upstream *upstream, const char *id,
 		       struct json_object *changes, struct json_object **assistant,
 		       struct oam_error *err)
 {
-	char path[ASSISTANT_ID_SIZE + 16];
+	char path[UPSTREAM_HTTP_PATH_SIZE];
 	struct call call = { .method = "POST",
 			     .path = path,
 			     .body = changes,
 			     .id = id,
 			     .repeatable = true };
 
-	assistant_path(path, id);
+	upstream_http_path(path, id);
 	return call_for_assistant(http_of(upstream), &call, id, assistant, err);
 }
 
 static int http_remove(struct upstream *upstream, const char *id, struct oam_error *err)
 {
-	char path[ASSISTANT_ID_SIZE + 16];
+	char path[UPSTREAM_HTTP_PATH_SIZE];
 	struct call call = {
 		.method = "DELETE", .path = path, .id = id, .repeatable = true
 	};
 	struct oam_error cause = { 0 };
 	struct json_object *answer;
 
-	assistant_path(path, id);
+	upstream_http_path(path, id);
 	if (make_call(http_of(upstream), &call, &answer, &cause)) {
 		/* Gone after an attempt whose answer was lost: that attempt did it. */
 		if (cause.code == OAM_E_ASSISTANT_NOT_FOUND && call.uncertain)
@@ -532,6 +515,7 @@ int upstream_http_open(const struct settings *settings, struct upstream **upstre
 		.retrieve = http_retrieve,
 		.modify = http_modify,
 		.remove = http_remove,
+		.remove_all = upstream_http_remove_all,
 		.list = http_list,
 		.find_nonce = http_find_nonce,
 		.close = http_close,

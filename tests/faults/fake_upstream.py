@@ -40,6 +40,7 @@ class FakeUpstream:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *_):
                 pass
@@ -99,13 +100,13 @@ class FakeUpstream:
 
     def reply(self, handler, status, tree, headers=()):
         raw = tree if isinstance(tree, bytes) else json.dumps(tree).encode()
-        handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(raw)))
-        for name, value in dict(headers).items():
-            handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(raw)
+        fields = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(raw)),
+            **dict(headers),
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        handler.wfile.write(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + raw)
 
     def misbehave(self, handler, fault, answer):
         options = fault.options

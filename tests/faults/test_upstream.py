@@ -213,6 +213,51 @@ def test_lists_of_many_pages(site, upstream):
     assert len(upstream.assistants) == 100
 
 
+def own(site, upstream, count):
+    """Assistants that the default profile owns, here and there; oldest first."""
+    site.post("/initialize")
+    ids = [upstream.create({"model": "m"})[1]["id"] for _ in range(count)]
+    values = ",".join(
+        f"('{id}','{upstream.url}',1,'retired','{{}}',{n + 1},{n + 1})"
+        for n, id in enumerate(ids)
+    )
+    site.sql(
+        "INSERT INTO assistant (id, upstream, profile_id, label, config, created_at, "
+        f"updated_at) VALUES {values}"
+    )
+    return ids
+
+
+def test_cleanup_runs_in_parallel(site, upstream):
+    ids = own(site, upstream, 1000)
+    upstream.delay = 0.05
+    start = time.monotonic()
+    done = site.post("/cleanup", {"keepCount": 1}, timeout=90).data
+    took = time.monotonic() - start
+    print(f"1,000 deletes of 50 ms, 8 at once: {took / 6.25:.2f} of the minimum")
+    assert sorted(done["deletedAssistants"]) == sorted(ids)
+    agree(site, upstream)
+
+
+def test_cleanup_reports_each_failure(site, upstream):
+    ids = own(site, upstream, 50)
+    upstream.faults += [
+        Fault("status", "DELETE", f"/{ids[5]}$", 99, status=403),
+        Fault("status", "DELETE", f"/{ids[6]}$", 2, status=500),
+        Fault("status", "DELETE", f"/{ids[8]}$", 1, status=500, after=True),
+        Fault("reset", "DELETE", f"/{ids[9]}$", 1, after=True),
+        Fault("status", "DELETE", "", 1, status=429, headers={"retry-after-ms": "100"}),
+    ]
+    del upstream.assistants[ids[7]]
+    done = site.post("/cleanup", {"keepCount": 1}, timeout=90).data
+    assert sorted(done["deletedAssistants"]) == sorted(set(ids) - {ids[5]})
+    assert [(f["id"], f["code"]) for f in done["failed"]] == [(ids[5], "upstream_forbidden")]
+    upstream.faults.clear()
+    done = site.post("/cleanup", {"keepCount": 1}, timeout=90).data
+    assert done["deletedAssistants"] == [ids[5]]
+    agree(site, upstream)
+
+
 def test_a_list_that_repeats_itself_ends(site, upstream):
     made = upstream.create({"model": "m"})[1]
     endless = {"object": "list", "data": [made], "has_more": True}

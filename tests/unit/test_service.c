@@ -65,6 +65,21 @@ static int fake_remove(struct upstream *u, const char *id, struct oam_error *err
 	return fake.real.remove(&fake.real, id, err);
 }
 
+static int fake_remove_all(struct upstream *u, struct json_object *ids,
+			   upstream_removed *done, void *context, struct oam_error *err)
+{
+	(void)err;
+	for (size_t i = 0; i < json_object_array_length(ids); i++) {
+		const char *id = json_object_get_string(
+			json_object_array_get_idx(ids, i));
+		struct oam_error result = { 0 };
+
+		fake_remove(u, id, &result);
+		done(id, &result, context);
+	}
+	return 0;
+}
+
 static int fake_find(struct upstream *u, const char *nonce, int64_t since,
 		     struct json_object **assistant, struct oam_error *err)
 {
@@ -103,6 +118,7 @@ static int setup(void **state)
 	f->service->upstream->create = fake_create;
 	f->service->upstream->retrieve = fake_retrieve;
 	f->service->upstream->remove = fake_remove;
+	f->service->upstream->remove_all = fake_remove_all;
 	f->service->upstream->find_nonce = fake_find;
 	log_start("test", LOG_LEVEL_ERROR);
 	*state = f;
