@@ -34,7 +34,7 @@ void clock_iso8601(int64_t ms, char text[CLOCK_ISO8601_SIZE])
 	int64_t rest = ms % CLOCK_SECOND;
 	time_t seconds = ms / CLOCK_SECOND;
 	struct tm utc;
-	char whole[24];
+	char whole[CLOCK_ISO8601_SIZE - 5]; /* room for a year of ten characters */
 
 	if (rest < 0) { /* before 1970 the remainder is negative */
 		rest += CLOCK_SECOND;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
+
 static const struct {
 	int status;
 	const char *code, *reason;
@@ -30,6 +32,25 @@ static void drop_cut_sequence(char *text)
 		text[start - 1] = '\0';
 }
 
+/*
+ * The arguments may not be UTF-8: bytes from outside, or a name that a caller of ours cut
+ * in two. What is not valid becomes '?'.
+ */
+static void mend_sequences(char *text)
+{
+	while (*text) {
+		size_t n = 1;
+
+		while (n <= 4 && !json_is_utf8(text, n)) /* never looks beyond the '\0' */
+			n++;
+		if (n > 4) {
+			*text = '?';
+			n = 1;
+		}
+		text += n;
+	}
+}
+
 int error_fill(struct oam_error *err, enum oam_code code, const char *param,
 	       const char *format, ...)
 {
@@ -40,10 +61,12 @@ int error_fill(struct oam_error *err, enum oam_code code, const char *param,
 	err->code = code;
 	snprintf(err->param, sizeof(err->param), "%s", param ? param : "");
 	drop_cut_sequence(err->param);
+	mend_sequences(err->param);
 	va_start(args, format);
 	vsnprintf(err->message, sizeof(err->message), format, args);
 	va_end(args);
 	drop_cut_sequence(err->message);
+	mend_sequences(err->message);
 	return -1;
 }
 

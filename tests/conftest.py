@@ -316,3 +316,18 @@ def make_site():
 @pytest.fixture
 def site(make_site):
     return make_site()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What tests recorded with record_property("note", …): the table of faults and such."""
+    notes = [
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        for name, value in report.user_properties
+        if name == "note"
+    ]
+    if notes:
+        terminalreporter.section("notes")
+        for note in sorted(notes):
+            terminalreporter.line(note)

@@ -1,0 +1,104 @@
+"""SIGKILL at random moments of a refresh: nothing that was acknowledged is lost, and after
+one more refresh the store and the upstream agree. KILLS=N sets how often (300 for each)."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, make_token
+from fake_upstream import FakeUpstream
+
+KILLS = int(os.environ.get("KILLS", "300"))
+
+
+def start_refresh(site):
+    """The refresh endpoint as plain CGI: one process, one refresh."""
+    return subprocess.Popen(
+        [BUILD / "cgi" / "refresh"],
+        env=site.environment(
+            REQUEST_METHOD="POST",
+            SCRIPT_NAME="/api/openai-assistant/refresh",
+            HTTP_AUTHORIZATION=f"Bearer {make_token()}",
+        ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def answer_of(output):
+    """The new id, when the whole answer came."""
+    try:
+        return json.loads(output.split(b"\r\n\r\n", 1)[1])["data"]["newAssistantId"]
+    except (IndexError, ValueError, KeyError):
+        return None
+
+
+def kill_many(site, seed):
+    """Returns the acknowledged ids. Each run is killed somewhere between its start and a
+    little after the time that a whole one takes, as the last whole ones showed it."""
+    moments = random.Random(seed)
+    acknowledged, killed, whole = [], 0, 1.0
+    while killed < KILLS:
+        start = time.monotonic()
+        process = start_refresh(site)
+        try:
+            process.wait(moments.uniform(0, 1.1 * whole) if acknowledged else 60)
+            whole = (whole + time.monotonic() - start) / 2
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        output, _ = process.communicate(timeout=60)
+        killed += process.returncode == -signal.SIGKILL
+        if id := answer_of(output):
+            acknowledged.append(id)
+    return acknowledged
+
+
+def check(site, acknowledged, hosted):
+    last = answer_of(start_refresh(site).communicate(timeout=60)[0])
+    rows = dict(site.sql("SELECT id, label FROM assistant"))
+    assert last and rows[last] == "current"
+    assert set(acknowledged) <= set(rows)
+    assert set(hosted()) == {id for id, label in rows.items() if label != "deleted"}
+    assert not {"pending", "unmanaged"} & set(rows.values())
+    assert list(rows.values()).count("current") == 1
+    assert site.sql("SELECT count(*) FROM rotation WHERE ended_at IS NULL") == [(0,)]
+    nonces = site.sql(
+        "SELECT count(*), count(DISTINCT json_extract(config, '$.metadata.oam_nonce')) "
+        "FROM assistant"
+    )[0]
+    assert nonces[0] == nonces[1]
+    assert site.sql("PRAGMA integrity_check") == [("ok",)]
+    return dict(site.sql("SELECT outcome, count(*) FROM rotation GROUP BY outcome"))
+
+
+@pytest.mark.parametrize("upstream", ["embedded", "http"])
+def test_kills(make_site, upstream, record_property):
+    seed = int(os.environ.get("SEED", time.time()))
+    if upstream == "embedded":
+        site = make_site(start=False)
+        acknowledged = kill_many(site, seed)
+        outcomes = check(
+            site,
+            acknowledged,
+            lambda: [i for (i,) in site.sql("SELECT id FROM assistant WHERE label <> 'deleted'")],
+        )
+    else:
+        server = FakeUpstream()
+        server.delay = 0.004
+        env = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k", "OAM_KEEP_COUNT": "3"}
+        site = make_site(env, start=False)
+        acknowledged = kill_many(site, seed)
+        outcomes = check(site, acknowledged, lambda: server.assistants)
+        server.close()
+    record_property(
+        "note",
+        f"kills: {KILLS} of refreshes, upstream {upstream}, SEED={seed}: "
+        f"{len(acknowledged)} acknowledged; rotations {outcomes}",
+    )
+    # Otherwise the kills came too early or too late to prove anything.
+    assert outcomes.get("abandoned", 0) + outcomes.get("recovered", 0) > KILLS / 30
