@@ -76,15 +76,15 @@ static void formats_every_kind(void **state)
 	error_set(&err[3], INVALID_JSON, NULL, "bad number", (size_t)7);
 	assert_string_equal(err[3].message, "Invalid JSON: bad number at byte 7.");
 	error_set(&err[4], BODY_TOO_LARGE, NULL, 1024);
-	assert_string_equal(err[4].message, "The request body is larger than 1024 bytes.");
+	assert_string_equal(err[4].message,
+			    "The request body is larger than 1024 bytes.");
 }
 
 /* A text that is too long is cut between characters, wherever the cut would fall. */
 static void cuts_between_characters(void **state)
 {
-	static const char *const characters[] = {
-		"a", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"
-	};
+	static const char *const characters[] = { "a", "\xC3\xA9", "\xE2\x82\xAC",
+						  "\xF0\x9F\x98\x80" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(characters); i++) {
@@ -138,10 +138,18 @@ static void keeps_what_fits(void **state)
 static void messages_are_utf8(void **state)
 {
 	static const char *const texts[] = {
-		"\xFF",		"a\x80",	    "\x80\x80\x80",
-		"\xC3",		"\xC3(",	    "\xC0\xAF",
-		"\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82 \xE2\x82\xAC \xE9t\xE9",
-		"\xF0\x9F\x98", "\xE0\x80\xAF",	    "\xF8\x88\x80\x80\x80",
+		"\xFF",
+		"a\x80",
+		"\x80\x80\x80",
+		"\xC3",
+		"\xC3(",
+		"\xC0\xAF",
+		"\xED\xA0\x80",
+		"\xF4\x90\x80\x80",
+		"\xE2\x82 \xE2\x82\xAC \xE9t\xE9",
+		"\xF0\x9F\x98",
+		"\xE0\x80\xAF",
+		"\xF8\x88\x80\x80\x80",
 	};
 
 	(void)state;

@@ -22,8 +22,11 @@ struct bytes {
 	size_t length;
 };
 
-#define BYTES(literal) { literal, sizeof(literal) - 1 }
-#define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
+#define BYTES(literal) \
+	{ \
+		literal, sizeof(literal) - 1 \
+	}
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* json_read() on a copy that ends where the text ends, so that ASan sees a step beyond. */
 static int read_exact(const char *text, size_t length, struct json_object **out,
@@ -523,8 +526,7 @@ static void accepts(void **state)
 		{ BYTES("{\"\\u0041\\ud83d\\ude00\":1}"), "{\"A\xF0\x9F\x98\x80\":1}" },
 		{ BYTES("{\"a\":null,\"b\":true,\"c\":false}"), NULL },
 		/* strings */
-		{ BYTES("[\"\\u0060\\u012a\\u12AB\"]"),
-		  "[\"`\xC4\xAA\xE1\x8A\xAB\"]" },
+		{ BYTES("[\"\\u0060\\u012a\\u12AB\"]"), "[\"`\xC4\xAA\xE1\x8A\xAB\"]" },
 		{ BYTES("[\"\\uD801\\udc37\"]"), "[\"\xF0\x90\x90\xB7\"]" },
 		{ BYTES("[\"\\ud83d\\ude39\\ud83d\\udc8d\"]"),
 		  "[\"\xF0\x9F\x98\xB9\xF0\x9F\x92\x8D\"]" },
@@ -651,7 +653,7 @@ static void checks_every_surrogate(void **state)
 	(void)state;
 	for (unsigned unit = 0xD800; unit <= 0xDFFF; unit++) {
 		static const char *const places[] = {
-			"\"\\u%04x\"",	   "\"\\u%04X\"",     "\"a\\u%04xb\"",
+			"\"\\u%04x\"",     "\"\\u%04X\"",     "\"a\\u%04xb\"",
 			"[1,\"\\u%04x\"]", "{\"\\u%04x\":1}", "{\"a\":\"\\u%04x \"}",
 		};
 		char text[64];
@@ -775,10 +777,14 @@ static void limits_depth(void **state)
 		const char *opening, *inside, *closing;
 		int levels; /* that one opening makes */
 	} kinds[] = {
-		{ "[", "", "]", 1 },	       { "[", "1", "]", 1 },
-		{ "[", "\"a\"", "]", 1 },      { "[0,", "1", ",2]", 1 },
-		{ "{\"a\":", "1", "}", 1 },    { "{\"a\":", "null", "}", 1 },
-		{ "[{\"a\":", "1.5", "}]", 2 }, { "{\"a\":[", "true", "]}", 2 },
+		{ "[", "", "]", 1 },
+		{ "[", "1", "]", 1 },
+		{ "[", "\"a\"", "]", 1 },
+		{ "[0,", "1", ",2]", 1 },
+		{ "{\"a\":", "1", "}", 1 },
+		{ "{\"a\":", "null", "}", 1 },
+		{ "[{\"a\":", "1.5", "}]", 2 },
+		{ "{\"a\":[", "true", "]}", 2 },
 	};
 
 	(void)state;
@@ -878,7 +884,8 @@ static void keeps_text(void **state)
 		"\xF0\x9F\x91\x8B\xF0\x9F\x8F\xBD \xF0\x9F\x87\xAA\xF0\x9F\x87\xAA\"",
 		/* combining marks, stacked, and one that starts the string */
 		"\"\xCC\x81"
-		"e\xCC\x81 o\xCC\x88\xCC\xA3\xCD\x82 \xE0\xA4\x95\xE0\xA5\x8D\xE0\xA4\xB7\"",
+		"e\xCC\x81 o\xCC\x88\xCC\xA3\xCD\x82 "
+		"\xE0\xA4\x95\xE0\xA5\x8D\xE0\xA4\xB7\"",
 		/* right to left, with overrides and marks */
 		"\"\xE2\x80\xAE\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D\xE2\x80\xAC \xE2\x80\x8F"
 		"\xD8\xA7\xD9\x84\xD8\xB3\xD9\x84\xD8\xA7\xD9\x85\"",
@@ -886,7 +893,8 @@ static void keeps_text(void **state)
 		"\"\xE2\x80\xA8\xE2\x80\xA9\xC2\x85\xEF\xBF\xBE\xEF\xBF\xBF\xEF\xB7\x90"
 		"\xEE\x80\x80\xF4\x8F\xBF\xBF\xEF\xBB\xBF\"",
 		/* the same in a name */
-		"{\"\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x94\xAC\":{\"\xEF\xBF\xBF\":[]}}",
+		"{\"\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x94\xAC\":{\"\xEF\xBF\xBF\":[]}"
+		"}",
 		/* the order of names stays, slashes stay bare */
 		"{\"z\":1,\"a\":2,\"m\":3,\"https://x/\":\"a/b\"}",
 		/* NUL and control characters */
@@ -1053,7 +1061,8 @@ static void reads_many_members(void **state)
 
 static void finds_members(void **state)
 {
-	struct json_object *tree = accept("{\"s\":\"x\",\"n\":null,\"i\":5,\"\":\"e\"}", 31);
+	struct json_object *tree = accept("{\"s\":\"x\",\"n\":null,\"i\":5,\"\":\"e\"}",
+					  31);
 	struct json_object *array = accept("[\"s\"]", 5);
 
 	(void)state;

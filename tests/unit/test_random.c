@@ -12,7 +12,7 @@
 
 #include "random.h"
 
-#define ALPHABET "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define ALPHABET     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Buffers of exactly the size, so that ASan sees a step beyond. */
