@@ -2,18 +2,7 @@
 #ifndef OAM_TEST_TEMP_STORE_H
 #define OAM_TEST_TEMP_STORE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-/* cmocka wants the headers above first. */
-#include <cmocka.h>
-
+#include "expect.h"
 #include "store.h"
 
 struct temp_store {
@@ -21,23 +10,6 @@ struct temp_store {
 	char path[96];
 	struct store *store;
 };
-
-#define assert_ok(call) \
-	do { \
-		struct oam_error *checked = &err; \
-		if ((call) < 0) \
-			fail_msg("%s: %s (%s)", #call, checked->message, \
-				 checked->detail); \
-	} while (0)
-
-static inline struct json_object *parse(const char *text)
-{
-	struct oam_error err = { 0 };
-	struct json_object *tree;
-
-	assert_ok(json_read(text, strlen(text), &tree, &err));
-	return tree;
-}
 
 static inline void temp_store_open(struct temp_store *temp)
 {
