@@ -133,7 +133,8 @@ static void test_malformed(void **state)
 
 static void test_bad_secrets_open_nothing(void **state)
 {
-	static char bad[][48] = { "", "short", "abababababababababababababababababababab",
+	static char bad[][48] = { "", "tooFew",
+				  "abababababababababababababababababababab",
 				  "please-CHANGE-ME-before-you-deploy-this-thing" };
 
 	(void)state;
