@@ -5,6 +5,9 @@
 #include "clock.h"
 #include "service_private.h"
 
+/* How long the id of a server over HTTP is believed without asking. */
+#define VERIFY_INTERVAL (10 * CLOCK_MINUTE)
+
 int service_open_store(const struct settings *settings, struct service **out,
 		       struct oam_error *err)
 {
@@ -90,9 +93,20 @@ bool service_interval_passed(const struct profile *profile, int64_t now)
 	return profile->interval > 0 && now - profile->refreshed_at >= profile->interval;
 }
 
-bool service_work_is_due(const struct profile *profile, int64_t now)
+/* The embedded upstream is the store: there is nothing to ask. */
+static bool verification_is_due(const struct service *service,
+				const struct profile *profile, int64_t now)
 {
-	bool due = profile->current[0] != '\0' && service_interval_passed(profile, now);
+	return service->settings->base_url &&
+	       now - profile->verified_at >= VERIFY_INTERVAL;
+}
+
+bool service_work_is_due(const struct service *service, const struct profile *profile,
+			 int64_t now)
+{
+	bool due = profile->current[0] != '\0' &&
+		   (service_interval_passed(profile, now) ||
+		    verification_is_due(service, profile, now));
 
 	return (due || profile->unfinished) && now >= profile->retry_at;
 }

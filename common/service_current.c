@@ -266,7 +266,7 @@ int service_current(struct service *service, const char *name, char id[ASSISTANT
 		return -1;
 	if (profile.current[0] == '\0')
 		return establish_or_wait(service, &profile, REASON_EXPIRY, id, err);
-	if (service_work_is_due(&profile, now) && profile.lease_until <= now)
+	if (service_work_is_due(service, &profile, now) && profile.lease_until <= now)
 		service->renewal_wanted = true;
 	memcpy(id, profile.current, sizeof(profile.current));
 	return 0;

@@ -29,8 +29,12 @@ int service_profile_again(struct service *service, struct profile *profile,
 /* True when the interval has passed, whether or not a retry has to wait. */
 bool service_interval_passed(const struct profile *profile, int64_t now);
 
-/* True when a refresh should run now: due or unfinished, and no retry to wait for. */
-bool service_work_is_due(const struct profile *profile, int64_t now);
+/*
+ * True when a renewal has something to do now: a refresh is due or unfinished, or the
+ * current id was not verified for long, and there is no retry to wait for.
+ */
+bool service_work_is_due(const struct service *service, const struct profile *profile,
+			 int64_t now);
 
 /* 1 with the lease, 0 when another process has it. */
 int service_lease_try(struct service *service, const struct profile *profile,

@@ -360,20 +360,61 @@ int service_refresh(struct service *service, const char *name, const char *reaso
 	return error_result(err);
 }
 
+/*
+ * Asks the upstream about the current id. 1 when it confirms that there is none such: only
+ * then it is given up. Whatever else it says, it is not asked again for a while.
+ */
+static int current_is_gone(struct service *service, const struct profile *profile,
+			   struct oam_error *err)
+{
+	struct upstream *upstream = service->upstream;
+	struct json_object *assistant;
+	struct oam_error cause = { 0 };
+
+	if (upstream->retrieve(upstream, profile->current, &assistant, &cause) == 0)
+		json_object_put(assistant);
+	if (cause.code == OAM_E_ASSISTANT_NOT_FOUND) {
+		if (store_assistant_delete(service->store, profile->current, clock_now(),
+					   err) < 0)
+			return -1;
+		return 1;
+	}
+	if (error_result(&cause))
+		log_write(LOG_LEVEL_WARN, "verify", "profile", profile->name, "error",
+			  cause.message, "detail", cause.detail, NULL);
+	return store_profile_verified(service->store, profile->id, clock_now(), err);
+}
+
+/* With the lease, and nothing unfinished: rotates when due, else verifies. */
+static int renew_with_lease(struct service *service, struct profile *profile,
+			    const char *reason, struct oam_error *err)
+{
+	struct service_refresh result;
+	int gone = 1;
+
+	/* Another process may have been at work between our look and the lease. */
+	if (!service_work_is_due(service, profile, clock_now()))
+		return 0;
+	if (!service_interval_passed(profile, clock_now()))
+		gone = current_is_gone(service, profile, err);
+	if (gone <= 0)
+		return gone;
+	if (service_profile_again(service, profile, err))
+		return -1;
+	return service_rotate(service, profile, reason, NULL, &result, err);
+}
+
 static int renew_one(struct service *service, struct profile *profile, const char *reason,
 		     struct oam_error *err)
 {
-	struct service_refresh result;
 	struct lease lease;
 	int held = service_lease_try(service, profile, &lease, err);
 
 	if (held <= 0)
 		return held;
-	/* Another process may have been at work between our look and the lease. */
 	if (service_recover(service, profile, err) == 0 &&
-	    service_profile_again(service, profile, err) == 0 &&
-	    service_work_is_due(profile, clock_now()))
-		service_rotate(service, profile, reason, NULL, &result, err);
+	    service_profile_again(service, profile, err) == 0)
+		renew_with_lease(service, profile, reason, err);
 	service_lease_release(service, &lease);
 	return error_result(err);
 }
@@ -388,7 +429,7 @@ int service_renew(struct service *service, const char *reason, struct oam_error 
 		struct oam_error cause = { 0 };
 
 		after = profile.id;
-		if (service_work_is_due(&profile, clock_now()) &&
+		if (service_work_is_due(service, &profile, clock_now()) &&
 		    renew_one(service, &profile, reason, &cause) && !error_result(err))
 			*err = cause;
 	}

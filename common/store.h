@@ -55,6 +55,7 @@ struct profile {
 	int64_t keep_count;   /* -1: OAM_KEEP_COUNT */
 	int64_t refreshed_at; /* 0: never */
 	int64_t retry_at;     /* no automatic refresh before this */
+	int64_t verified_at;  /* when the upstream was last asked about `current` */
 	int64_t failures;
 	int64_t failed_at; /* 0: not since the last good refresh */
 	char last_error[OAM_MESSAGE_MAX];
@@ -89,6 +90,10 @@ int store_profile_set_interval(struct store *store, int64_t profile, int64_t int
 /* A refresh went well at `now`: the interval starts again, failures are forgotten. */
 int store_profile_refreshed(struct store *store, int64_t profile, int64_t now,
 			    struct oam_error *err);
+
+/* The upstream was asked about the current assistant at `now`. */
+int store_profile_verified(struct store *store, int64_t profile, int64_t now,
+			   struct oam_error *err);
 
 /* A refresh failed: counts it and notes why and when to try again. */
 int store_profile_failed(struct store *store, int64_t profile, const char *message,

@@ -10,19 +10,23 @@ bool profile_name_is_valid(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == length;
 }
 
+/* clang-format off */
 /* One statement for the hot path: the profile, its two ids, its lease. */
-#define SELECT_PROFILE \
-	"SELECT p.profile_id, p.name, p.env_key, p.interval_ms, " \
-	"       coalesce(p.keep_count, -1), p.refreshed_at, p.retry_at, p.failures, " \
-	"       p.failed_at, p.last_error, c.id, v.id, l.expires_at, " \
-	"       EXISTS (SELECT 1 FROM rotation r " \
-	"                WHERE r.profile_id = p.profile_id AND r.ended_at IS NULL) " \
-	"  FROM profile p " \
-	"  LEFT JOIN assistant c ON c.profile_id = p.profile_id AND c.label = " \
-	"'current' " \
-	"  LEFT JOIN assistant v ON v.profile_id = p.profile_id AND v.label = " \
-	"'previous' " \
+#define SELECT_PROFILE                                                            \
+	"SELECT p.profile_id, p.name, p.env_key, p.interval_ms, "                 \
+	"       coalesce(p.keep_count, -1), p.refreshed_at, p.retry_at, "         \
+	"       p.failures, p.failed_at, p.last_error, c.id, v.id, l.expires_at, " \
+	"       EXISTS (SELECT 1 FROM rotation r "                                \
+	"                WHERE r.profile_id = p.profile_id "                      \
+	"                  AND r.ended_at IS NULL), "                             \
+	"       p.verified_at "                                                   \
+	"  FROM profile p "                                                       \
+	"  LEFT JOIN assistant c "                                                \
+	"    ON c.profile_id = p.profile_id AND c.label = 'current' "             \
+	"  LEFT JOIN assistant v "                                                \
+	"    ON v.profile_id = p.profile_id AND v.label = 'previous' "            \
 	"  LEFT JOIN lease l ON l.profile_id = p.profile_id "
+/* clang-format on */
 
 /* Reads the one row, if there is one, and closes. */
 static int read_profile(struct query *q, struct profile *profile)
@@ -45,6 +49,7 @@ static int read_profile(struct query *q, struct profile *profile)
 		query_copy_text(q, 11, profile->previous, sizeof(profile->previous));
 		profile->lease_until = query_get_integer(q, 12);
 		profile->unfinished = query_get_integer(q, 13) != 0;
+		profile->verified_at = query_get_integer(q, 14);
 	}
 	return query_close(q) ? -1 : found;
 }
@@ -132,9 +137,22 @@ int store_profile_refreshed(struct store *store, int64_t profile, int64_t now,
 
 	query_open(
 		&q, store,
-		"UPDATE profile SET refreshed_at = ?, failures = 0, last_error = NULL, "
-		"failed_at = NULL, retry_at = 0 WHERE profile_id = ?",
+		"UPDATE profile SET refreshed_at = ?1, verified_at = ?1, failures = 0, "
+		"last_error = NULL, failed_at = NULL, retry_at = 0 "
+		"WHERE profile_id = ?2",
 		err);
+	query_integer(&q, 1, now);
+	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_verified(struct store *store, int64_t profile, int64_t now,
+			   struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, "UPDATE profile SET verified_at = ? WHERE profile_id = ?",
+		   err);
 	query_integer(&q, 1, now);
 	query_integer(&q, 2, profile);
 	return query_run(&q) < 0 ? -1 : 0;

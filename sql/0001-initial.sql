@@ -17,6 +17,7 @@ CREATE TABLE profile (
   keep_count    INTEGER CHECK (keep_count >= 0),   -- automatic cleanup keeps this many; NULL: OAM_KEEP_COUNT
   env_key       TEXT NOT NULL UNIQUE,       -- the name in .env that holds the id
   refreshed_at  INTEGER,                    -- when the current assistant became current; NULL: never
+  verified_at   INTEGER NOT NULL DEFAULT 0, -- when a server over HTTP was last asked about the current one
   failures      INTEGER NOT NULL DEFAULT 0, -- failed refreshes since the last good one
   last_error    TEXT,                       -- message of the last failed refresh; NULL after a good one
   failed_at     INTEGER,                    -- when that was

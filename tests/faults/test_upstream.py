@@ -190,6 +190,29 @@ def test_an_id_is_given_up_only_on_a_confirmed_404(site, upstream):
     assert new != id and list(upstream.assistants) == [new]
 
 
+def test_a_stored_id_is_verified_now_and_then(site, upstream):
+    """Not on each request; a 404 replaces it, anything else keeps it."""
+    id = site.post("/initialize").data["assistantId"]
+    before = len(upstream.requests)
+    for _ in range(5):
+        site.get("/current")
+    time.sleep(0.3)
+    assert len(upstream.requests) == before
+    upstream.faults.append(Fault("status", "GET", status=403, times=9))
+    site.sql("UPDATE profile SET verified_at = 0")
+    site.get("/current")
+    eventually(lambda: site.sql("SELECT verified_at FROM profile") != [(0,)])
+    assert site.get("/current").data["assistantId"] == id
+    assert site.get("/status").data["stale"] is False
+    upstream.faults.clear()
+    del upstream.assistants[id]
+    site.sql("UPDATE profile SET verified_at = 0")
+    assert site.get("/current").data["assistantId"] == id
+    new = eventually(lambda: (i := site.get("/current").data["assistantId"]) != id and i)
+    assert list(upstream.assistants) == [new]
+    agree(site, upstream)
+
+
 def test_a_404_from_openai_says_what_happened(make_site):
     """Nothing of this reaches OpenAI: the name leads to this machine through a proxy that
     the test is itself."""
