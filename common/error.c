@@ -51,6 +51,13 @@ static void mend_sequences(char *text)
 	}
 }
 
+void error_copy(char *to, size_t size, const char *text)
+{
+	snprintf(to, size, "%s", text);
+	drop_cut_sequence(to);
+	mend_sequences(to);
+}
+
 int error_fill(struct oam_error *err, enum oam_code code, const char *param,
 	       const char *format, ...)
 {
@@ -59,9 +66,7 @@ int error_fill(struct oam_error *err, enum oam_code code, const char *param,
 	if (err->code != OAM_OK)
 		return -1;
 	err->code = code;
-	snprintf(err->param, sizeof(err->param), "%s", param ? param : "");
-	drop_cut_sequence(err->param);
-	mend_sequences(err->param);
+	error_copy(err->param, sizeof(err->param), param ? param : "");
 	va_start(args, format);
 	vsnprintf(err->message, sizeof(err->message), format, args);
 	va_end(args);

@@ -13,6 +13,7 @@
 #define OAM_ERROR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* clang-format off */
 /*  name                 status code                    reason  text */
@@ -107,6 +108,12 @@ int error_fill(struct oam_error *err, enum oam_code code, const char *param,
 /* Adds what only the log and the console may see. The first call wins. Always -1. */
 int error_detail(struct oam_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Copies text from outside into a field of `size` bytes: cut to it, always valid UTF-8
+ * (RFC 3629); what is not becomes '?'.
+ */
+void error_copy(char *to, size_t size, const char *text);
 
 /* 0 when nothing went wrong so far, else -1: the last line of a run of calls. */
 int error_result(const struct oam_error *err);

@@ -27,7 +27,7 @@ static void copy_member(struct json_object *envelope, const char *name, char *to
 	const char *text = json_member_string(envelope, name);
 
 	if (text)
-		snprintf(to, size, "%s", text);
+		error_copy(to, size, text);
 }
 
 /* The error envelope of the answer, borrowed from *tree; NULL when there is none. */

@@ -174,6 +174,15 @@ def test_the_servers_words_are_carried_through(site, upstream):
     }
 
 
+def test_long_words_of_the_server_stay_utf_8(site, upstream):
+    for filler in ("x", "xx", "xxx"):
+        words = envelope(filler + "é漢😀" * 200, code="é" * 100, param="漢" * 100)
+        upstream.faults.append(Fault("status", status=400, body=words))
+        reply = site.post("/refresh")
+        said = json.loads(reply.raw.decode("utf-8"))["error"]["details"]["upstream"]
+        assert said["message"].startswith(filler + "é漢😀é") and "?" not in said["message"]
+
+
 def test_an_id_is_given_up_only_on_a_confirmed_404(site, upstream):
     id = site.post("/initialize").data["assistantId"]
     for fault in [
