@@ -218,12 +218,30 @@ static int find_cursor(struct store *store, const char *param, const char *id,
 	return found ? 0 : error_set(err, ASSISTANT_NOT_FOUND, param, id);
 }
 
-/* A page is the rows between two places of the order, both left out. */
-#define PAGE_QUERY(order) \
-	"SELECT " ASSISTANT_COLUMNS " FROM assistant " \
-	"WHERE upstream = ?1 AND label <> 'deleted' " \
-	"  AND (created_at, seq) > (?2, ?3) AND (created_at, seq) < (?4, ?5) " \
+/* clang-format off */
+/* The rows between two places of the order, both left out. */
+#define BETWEEN                                                                   \
+	"FROM assistant WHERE upstream = ?1 AND label <> 'deleted' "              \
+	"  AND (created_at, seq) > (?2, ?3) AND (created_at, seq) < (?4, ?5) "
+
+#define PAGE_QUERY(order)                                                         \
+	"SELECT " ASSISTANT_COLUMNS " " BETWEEN                                   \
 	"ORDER BY created_at " order ", seq " order " LIMIT ?6"
+
+/* With `before` alone it is the page right before it: the last rows of the range. */
+#define PAGE_BEFORE_QUERY(order, reverse)                                         \
+	"SELECT " ASSISTANT_COLUMNS " FROM (SELECT seq, " ASSISTANT_COLUMNS " "   \
+	BETWEEN "ORDER BY created_at " reverse ", seq " reverse " LIMIT ?6) "     \
+	"ORDER BY created_at " order ", seq " order
+/* clang-format on */
+
+static const char *page_query(const struct store_page *page)
+{
+	if (page->before && !page->after)
+		return page->ascending ? PAGE_BEFORE_QUERY("ASC", "DESC")
+				       : PAGE_BEFORE_QUERY("DESC", "ASC");
+	return page->ascending ? PAGE_QUERY("ASC") : PAGE_QUERY("DESC");
+}
 
 int store_assistant_page(struct store *store, const struct store_page *page,
 			 int (*visit)(const struct assistant *, void *context,
@@ -238,8 +256,7 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 	if (find_cursor(store, "after", page->after, &after[0], &after[1], err) ||
 	    find_cursor(store, "before", page->before, &before[0], &before[1], err))
 		return -1;
-	query_open(&q, store, page->ascending ? PAGE_QUERY("ASC") : PAGE_QUERY("DESC"),
-		   err);
+	query_open(&q, store, page_query(page), err);
 	query_text(&q, 1, page->upstream);
 	query_integer(&q, 2, low[0]);
 	query_integer(&q, 3, low[1]);

@@ -310,6 +310,7 @@ static void test_pages_in_both_orders(void **state)
 	assert_page(store, (struct store_page){ .after = "asst_d", .limit = 2 }, "cb");
 	assert_page(store, (struct store_page){ .after = "asst_a" }, "");
 	assert_page(store, (struct store_page){ .before = "asst_c" }, "ed");
+	assert_page(store, (struct store_page){ .before = "asst_b", .limit = 2 }, "dc");
 	assert_page(store, (struct store_page){ .after = "asst_e", .before = "asst_b" },
 		    "dc");
 	assert_page(store, (struct store_page){ .ascending = true, .after = "asst_b" },
