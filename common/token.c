@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "file.h"
+#include "token_key.h"
 
 #define PUBLIC_KEY_MAX (64 * 1024)
 
@@ -129,9 +130,10 @@ static int load_public_key(struct token_verifier *verifier, struct oam_error *er
 			  "OAM_JWT_PUBLIC_KEY: the file cannot be read");
 		return error_detail(err, "%s", path);
 	}
-	if (!strstr(verifier->key, "-----BEGIN PUBLIC KEY-----"))
+	if (!token_key_fits(verifier->key, verifier->algorithm->name))
 		return error_set(err, SETTING, "OAM_JWT_PUBLIC_KEY",
-				 "OAM_JWT_PUBLIC_KEY: not a public key in PEM form");
+				 "OAM_JWT_PUBLIC_KEY: not a public key in PEM form for "
+				 "OAM_JWT_ALG (RS: 2048 bits or more; ES: its curve)");
 	return 0;
 }
 
