@@ -108,6 +108,10 @@ struct json_object *assistant_stamp(struct json_object *config, const char *tag,
 	if (!stamped)
 		return NULL;
 	metadata = ensure_metadata(stamped, err);
+	if (metadata) { /* or they would be counted twice */
+		json_object_object_del(metadata, ASSISTANT_META_TAG);
+		json_object_object_del(metadata, ASSISTANT_META_NONCE);
+	}
 	clock_iso8601(now, text);
 	if (metadata &&
 	    (json_member(metadata, "created_at") ||

@@ -250,7 +250,7 @@ static int check_header(const struct token_verifier *verifier, struct json_objec
 	if (json_object_object_get_ex(header, "crit", NULL))
 		return invalid(err, "it has critical extensions");
 	if (json_object_object_get_ex(header, "typ", NULL) &&
-	    (!typ || (strcasecmp(typ, "JWT") != 0 && strcasecmp(typ, "at+jwt") != 0)))
+	    (!typ || strcasecmp(typ, "JWT") != 0))
 		return invalid(err, "its type is not JWT");
 	return 0;
 }
@@ -382,6 +382,8 @@ static bool scope_has(struct json_object *scope, const char *wanted)
 				 : "";
 	size_t length = strlen(wanted);
 
+	if (strlen(at) < (size_t)json_object_get_string_len(scope))
+		return false; /* a NUL ends no word */
 	while (*at) {
 		size_t word = strcspn(at, " ");
 
