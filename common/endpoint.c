@@ -233,9 +233,9 @@ static void serve(const struct program *program, struct channel *channel,
 	request_name(channel, &incoming);
 	if (request_read(endpoint, program->verifier, channel, &incoming, &err) == 0 &&
 	    open_service(program, service, &err) == 0) {
-		service_trace(*service, incoming.request_id);
+		service_begin_request(*service, incoming.request_id);
 		endpoint->handle(*service, &incoming.view, data, &err);
-		service_trace(*service, NULL);
+		service_end_request(*service);
 	}
 	send_answer(endpoint, channel, &incoming, &err, data);
 	channel_finish(channel);

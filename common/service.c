@@ -8,6 +8,9 @@
 /* How long the id of a server over HTTP is believed without asking. */
 #define VERIFY_INTERVAL (10 * CLOCK_MINUTE)
 
+/* What a request may take upstream: less than web servers wait. */
+#define REQUEST_MAX (27 * CLOCK_SECOND)
+
 int service_open_store(const struct settings *settings, struct service **out,
 		       struct oam_error *err)
 {
@@ -40,9 +43,18 @@ bool service_was_replaced(const struct service *service)
 	return store_was_replaced(service->store);
 }
 
-void service_trace(struct service *service, const char *request_id)
+void service_begin_request(struct service *service, const char *request_id)
 {
 	service->request_id = request_id;
+	if (service->upstream)
+		service->upstream->deadline = clock_monotonic() + REQUEST_MAX;
+}
+
+void service_end_request(struct service *service)
+{
+	service->request_id = NULL;
+	if (service->upstream)
+		service->upstream->deadline = 0;
 }
 
 bool service_renewal_wanted(struct service *service)

@@ -43,8 +43,12 @@ int service_open_store(const struct settings *settings, struct service **service
 /* True when the store's file is not the one that was opened: close, and open again. */
 bool service_was_replaced(const struct service *service);
 
-/* The request that log lines name from now on; borrowed. NULL: none. */
-void service_trace(struct service *service, const char *request_id);
+/*
+ * Around a request: log lines name it (borrowed), and the upstream gets 27 s for all that
+ * it needs, since web servers wait 30 s. Outside, each call of it has its own time.
+ */
+void service_begin_request(struct service *service, const char *request_id);
+void service_end_request(struct service *service);
 
 /*
  * Makes sure that the profile has an assistant that the upstream confirms: the one that

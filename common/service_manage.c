@@ -259,6 +259,73 @@ static int list_surplus(struct service *service, int64_t keep, struct json_objec
 	return error_result(err);
 }
 
+/*
+ * 1 when an assistant that the store does not know carries our tag, and no rotation is
+ * making it now. Whether the store still does not know it, service_delete_all() asks.
+ */
+static int is_stray(struct service *service, struct json_object *assistant,
+		    const char *tag, struct oam_error *err)
+{
+	struct json_object *metadata = json_member(assistant, "metadata");
+	const char *theirs = json_member_string(metadata, ASSISTANT_META_TAG);
+	const char *nonce = json_member_string(metadata, ASSISTANT_META_NONCE);
+	int open;
+
+	if (!theirs || strcmp(theirs, tag) != 0)
+		return 0;
+	open = nonce ? store_rotation_is_open(service->store, nonce, err) : 0;
+	return open < 0 ? -1 : !open;
+}
+
+/* Adds the strays that are older than the newest `keep` of the profile and themselves. */
+static int add_strays(struct service *service, const struct profile *profile,
+		      int64_t keep, struct json_object *ids, struct oam_error *err)
+{
+	const struct upstream_page everything = { 0 };
+	struct json_object *assistants;
+	char tag[ASSISTANT_NONCE_SIZE];
+	int64_t newer = 0;
+
+	if (store_installation_tag(service->store, tag, err) ||
+	    service_list(service, &everything, &assistants, err))
+		return -1;
+	for (size_t i = 0; i < json_object_array_length(assistants); i++) {
+		struct json_object *assistant = json_object_array_get_idx(assistants, i);
+		const char *id = json_member_string(assistant, "id");
+		struct assistant row = { 0 };
+		int known = store_assistant_find(service->store, id, &row, err);
+		bool is_owned = known > 0 && row.profile == profile->id;
+
+		if (known > 0)
+			assistant_release(&row);
+		if (known < 0)
+			break;
+		if (known == 0 && is_stray(service, assistant, tag, err) > 0) {
+			is_owned = true;
+			if (newer >= keep)
+				json_append_string(ids, id, err);
+		}
+		newer += is_owned;
+	}
+	json_object_put(assistants);
+	return error_result(err);
+}
+
+int service_surplus(struct service *service, const struct profile *profile, int64_t keep,
+		    int64_t spare_previous_since, struct json_object **ids,
+		    struct oam_error *err)
+{
+	if (store_assistant_surplus(service->store, profile->id, keep,
+				    spare_previous_since, ids, err))
+		return -1;
+	if (!service->settings->base_url ||
+	    add_strays(service, profile, keep, *ids, err) == 0)
+		return 0;
+	json_object_put(*ids);
+	*ids = NULL;
+	return -1;
+}
+
 int service_cleanup(struct service *service, const char *name,
 		    struct service_cleanup *cleanup, struct oam_error *err)
 {
@@ -277,8 +344,8 @@ int service_cleanup(struct service *service, const char *name,
 	if (cleanup->all)
 		list_surplus(service, cleanup->keep_count, &cleanup->deleted, err);
 	else
-		store_assistant_surplus(service->store, profile.id, cleanup->keep_count,
-					0, &cleanup->deleted, err);
+		service_surplus(service, &profile, cleanup->keep_count, 0,
+				&cleanup->deleted, err);
 	if (error_result(err))
 		return -1;
 	if (!cleanup->dry_run)

@@ -51,6 +51,17 @@ int service_rotate(struct service *service, const struct profile *profile,
 		   struct service_refresh *result, struct oam_error *err);
 
 /*
+ * What cleanup may delete of the profile's: all that is older than its newest `keep`, but
+ * the current one and what is in the making, and unless it was labelled before
+ * `spare_previous_since` (0: no such favour) the previous one. With an upstream over HTTP
+ * that includes assistants that carry this store's tag though the store does not know
+ * them, as after an older backup came back. *ids: a JSON array; the caller releases it.
+ */
+int service_surplus(struct service *service, const struct profile *profile, int64_t keep,
+		    int64_t spare_previous_since, struct json_object **ids,
+		    struct oam_error *err);
+
+/*
  * Deletes the ids in cleanup->deleted, which keeps those that went; the others move to
  * cleanup->failed, which this makes.
  */

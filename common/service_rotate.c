@@ -19,6 +19,7 @@
 
 #define LEASE_TIME       CLOCK_MINUTE /* longer than any refresh may take */
 #define PREVIOUS_GRACE   CLOCK_HOUR   /* applications may still use the id before */
+#define TIDY_MAX         (25 * CLOCK_SECOND)
 #define CREATE_MAX       (12 * CLOCK_SECOND) /* no other attempt after this */
 #define CREATE_PAUSE     INT64_C(500) /* ms before the second attempt, then doubled */
 #define CREATE_PAUSE_MAX (2 * CLOCK_SECOND)
@@ -271,13 +272,16 @@ void service_tidy(struct service *service, const struct profile *profile)
 	struct oam_error err = { 0 };
 	int64_t keep = profile->keep_count >= 0 ? profile->keep_count
 						: service->settings->keep_count;
+	int64_t deadline = service->upstream->deadline;
 
 	if (keep == 0)
 		return;
-	if (store_assistant_surplus(service->store, profile->id, keep,
-				    clock_now() - PREVIOUS_GRACE, &cleanup.deleted,
-				    &err) == 0)
+	if (!deadline) /* others may wait for the lease */
+		service->upstream->deadline = clock_monotonic() + TIDY_MAX;
+	if (service_surplus(service, profile, keep, clock_now() - PREVIOUS_GRACE,
+			    &cleanup.deleted, &err) == 0)
 		service_delete_all(service, &cleanup, &err);
+	service->upstream->deadline = deadline;
 	if (error_result(&err))
 		log_write(LOG_LEVEL_WARN, "cleanup", "profile", profile->name, "error",
 			  err.message, "detail", err.detail, NULL);

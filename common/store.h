@@ -212,6 +212,9 @@ int store_rotation_end(struct store *store, int64_t rotation, const char *outcom
 int store_rotation_open(struct store *store, int64_t profile, struct rotation *rotation,
 			struct oam_error *err);
 
+/* 1 when the rotation with this nonce did not end yet. */
+int store_rotation_is_open(struct store *store, const char *nonce, struct oam_error *err);
+
 /*
  * How the last rotation of the profile that ended after `since` went: 1 with *failed and
  * its message, 0 when there is none.

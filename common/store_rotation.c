@@ -81,6 +81,18 @@ int store_rotation_open(struct store *store, int64_t profile, struct rotation *r
 	return -1;
 }
 
+int store_rotation_is_open(struct store *store, const char *nonce, struct oam_error *err)
+{
+	struct query q;
+	bool found;
+
+	query_open(&q, store,
+		   "SELECT 1 FROM rotation WHERE nonce = ? AND ended_at IS NULL", err);
+	query_text(&q, 1, nonce);
+	found = query_row(&q);
+	return query_close(&q) ? -1 : found;
+}
+
 int store_rotation_last(struct store *store, int64_t profile, int64_t since, bool *failed,
 			char message[OAM_MESSAGE_MAX], struct oam_error *err)
 {

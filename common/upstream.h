@@ -33,6 +33,9 @@ struct upstream {
 	const char *name;
 	struct store *store; /* of the embedded one */
 
+	/* clock_monotonic() by which every call must be over; 0: each has its own time. */
+	int64_t deadline;
+
 	/* In and out are assistant objects of the protocol. The caller releases them. */
 	int (*create)(struct upstream *, struct json_object *config,
 		      struct json_object **assistant, struct oam_error *);
@@ -69,8 +72,9 @@ int upstream_embedded_open(struct store *store, struct upstream **upstream,
 			   struct oam_error *err);
 
 /*
- * The server at settings->base_url. A call takes 25 s at most, with its retries; what the
- * server said of a failure is in err->upstream.
+ * The server at settings->base_url. A call takes 25 s at most, with its retries, a creation
+ * 15 s, so that there is time to look for what came of it; upstream->deadline may allow
+ * less. What the server said of a failure is in err->upstream.
  */
 int upstream_http_open(const struct settings *settings, struct upstream **upstream,
 		       struct oam_error *err);

@@ -16,6 +16,7 @@
 #define RETRY_FIRST     INT64_C(500)
 #define RETRY_MAX       (8 * CLOCK_SECOND)
 #define RETRY_AFTER_MAX CLOCK_MINUTE /* the SDK takes a longer one for nonsense */
+#define CREATE_MAX      (15 * CLOCK_SECOND)
 #define PAGE_SIZE       100
 #define SKEW_MAX        CLOCK_HOUR /* how far the server's clock may be from ours */
 
@@ -165,16 +166,26 @@ static int read_answer(const struct call *call, const struct http_answer *answer
 	return error_set(err, UPSTREAM_FAILED, NULL, "its answer is not a JSON object");
 }
 
+int64_t upstream_http_deadline(const struct http_upstream *u, int64_t limit)
+{
+	int64_t own = clock_monotonic() + limit;
+
+	return u->base.deadline && u->base.deadline < own ? u->base.deadline : own;
+}
+
 /* Makes the call until it is done, refused, or its time is up. */
 static int make_call(struct http_upstream *u, struct call *call,
 		     struct json_object **tree, struct oam_error *err)
 {
 	const char *body = call->body ? json_text(call->body) : NULL;
-	int64_t deadline = clock_monotonic() + CALL_MAX;
+	int64_t deadline = upstream_http_deadline(u,
+						  call->limit ? call->limit : CALL_MAX);
 
 	*tree = NULL;
 	if (call->body && !body)
 		return error_set(err, NO_MEMORY, NULL);
+	if (clock_monotonic() >= deadline)
+		return error_set(err, UPSTREAM_TIMEOUT, NULL);
 	for (int attempt = 0;; attempt++) {
 		struct http_answer answer;
 		int64_t left = deadline - clock_monotonic(), delay;
@@ -486,7 +497,10 @@ static int http_find_nonce(struct upstream *upstream, const char *nonce, int64_t
 static int http_create(struct upstream *upstream, struct json_object *config,
 		       struct json_object **assistant, struct oam_error *err)
 {
-	struct call call = { .method = "POST", .path = "/assistants", .body = config };
+	struct call call = { .method = "POST",
+			     .path = "/assistants",
+			     .body = config,
+			     .limit = CREATE_MAX };
 
 	return call_for_assistant(http_of(upstream), &call, NULL, assistant, err);
 }

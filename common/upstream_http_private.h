@@ -6,7 +6,7 @@
 #include "http_client.h"
 #include "upstream.h"
 
-#define CALL_MAX                (25 * CLOCK_SECOND) /* with its retries; web servers wait 30 s */
+#define CALL_MAX                (25 * CLOCK_SECOND) /* with its retries */
 #define ATTEMPTS_MAX            6
 
 #define UPSTREAM_HTTP_PATH_SIZE (ASSISTANT_ID_SIZE + 16)
@@ -23,9 +23,13 @@ struct call {
 	const char *path; /* below the base URL, with its query */
 	struct json_object *body;
 	const char *id;  /* what a 404 is about, or NULL */
+	int64_t limit;   /* ms with all retries; 0: CALL_MAX */
 	bool repeatable; /* doing it twice is the same as once */
 	bool uncertain;  /* set: an attempt may have been carried out */
 };
+
+/* clock_monotonic() when something that may take `limit` ms from now must be over. */
+int64_t upstream_http_deadline(const struct http_upstream *u, int64_t limit);
 
 /* Writes the path of one assistant. */
 void upstream_http_path(char path[UPSTREAM_HTTP_PATH_SIZE], const char *id);

@@ -2,8 +2,8 @@
  * Removing many assistants, up to HTTP_BATCH_MAX at once.
  *
  * Each has its own retries. A server that asks for a pause (429) gets it from all of them.
- * After CALL_MAX nothing more is started: what is left is told as timed out, and the next
- * cleanup takes it up.
+ * After upstream->deadline nothing more is started: what is left is told as timed out, and
+ * the next cleanup takes it up.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ struct removals {
 	struct http_batch *batch;
 	struct removal *all;
 	size_t count, ended;
-	int64_t deadline, pause_until; /* clock_monotonic() */
+	int64_t pause_until; /* clock_monotonic() */
 	upstream_removed *done;
 	void *context;
 };
@@ -41,6 +41,7 @@ static void end(struct removals *r, struct removal *removal, const struct oam_er
 static int start_some(struct removals *r, struct oam_error *err)
 {
 	int64_t now = clock_monotonic();
+	int64_t deadline = upstream_http_deadline(r->u, CALL_MAX);
 
 	for (size_t i = 0; i < r->count; i++) {
 		struct removal *removal = &r->all[i];
@@ -48,7 +49,7 @@ static int start_some(struct removals *r, struct oam_error *err)
 
 		if (removal->state != WAITING)
 			continue;
-		if (now >= r->deadline) {
+		if (now >= deadline) {
 			error_set(&late, UPSTREAM_TIMEOUT, NULL);
 			end(r, removal, &late);
 			continue;
@@ -57,7 +58,7 @@ static int start_some(struct removals *r, struct oam_error *err)
 			continue;
 		if (!http_batch_room(r->batch))
 			return 0;
-		if (http_batch_add(r->batch, "DELETE", removal->path, r->deadline - now,
+		if (http_batch_add(r->batch, "DELETE", removal->path, deadline - now,
 				   removal, err))
 			return -1;
 		removal->state = RUNNING;
@@ -150,7 +151,6 @@ int upstream_http_remove_all(struct upstream *upstream, struct json_object *ids,
 {
 	struct removals r = { .u = (struct http_upstream *)upstream,
 			      .count = json_object_array_length(ids),
-			      .deadline = clock_monotonic() + CALL_MAX,
 			      .done = done,
 			      .context = context };
 

@@ -24,8 +24,49 @@ class Fault:
     garbage (with `body`), redirect. `after`: the request is carried out first."""
 
     def __init__(self, kind, method="POST", path=".*", times=1, after=False, **options):
-        self.kind, self.method, self.path = kind, method, re.compile(path)
+        self.kind, self.method, self.path = kind, re.compile(method), re.compile(path)
         self.times, self.after, self.options = times, after, options
+
+
+class ConnectProxy:
+    """Leads every CONNECT, whatever it asks for, to a port of this machine."""
+
+    def __init__(self, port):
+        self.port = port
+        self.asked, self.heads = [], []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.lead, args=(client,), daemon=True).start()
+
+    def lead(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        self.heads.append(head)
+        self.asked.append(head.split()[1].decode())
+        server = socket.create_connection(("127.0.0.1", self.port))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        threading.Thread(target=self.copy, args=(client, server), daemon=True).start()
+        self.copy(server, client)
+
+    def copy(self, source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.close()
 
 
 class FakeUpstream:
@@ -93,7 +134,7 @@ class FakeUpstream:
 
     def take_fault(self, method, path):
         for fault in self.faults:
-            if fault.times > 0 and fault.method == method and fault.path.search(path):
+            if fault.times > 0 and fault.method.match(method) and fault.path.search(path):
                 fault.times -= 1
                 return fault
         return None
