@@ -30,14 +30,16 @@ endif
 
 override CFLAGS   += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) \
                      -ffunction-sections -fdata-sections
-override CPPFLAGS += -D_GNU_SOURCE -Icommon
+override CPPFLAGS += -D_GNU_SOURCE -DOAM_VERSION='"$(VERSION)"' -Icommon
 override LDFLAGS  += -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
 LDLIBS             = -lfcgi -lcurl -ljwt -ljson-c -lsqlite3 -lm
 
 COMMON   := $(wildcard common/*.c)
 SQL      := $(sort $(wildcard sql/*.sql))
 ENDPOINT := $(patsubst cgi/%.c,$(B)/cgi/%,$(wildcard cgi/*.c))
-COMMAND  := $(B)/cli/oam
+COMMAND  := $(B)/cli/oam $(B)/cli/oam-refresh
+CLI      := $(filter-out $(COMMAND:$(B)/%=%.c),$(wildcard cli/*.c))
+VERSION  := 0.1.0
 UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 OBJECTS  := $(COMMON:%.c=$(B)/%.o) $(B)/sql/migrations.o
 
@@ -70,7 +72,7 @@ $(ENDPOINT): $(B)/cgi/%: $(B)/cgi/%.o $(B)/liboam.a
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(COMMAND): $(patsubst %.c,$(B)/%.o,$(wildcard cli/oam*.c)) $(B)/liboam.a
+$(COMMAND): $(B)/cli/%: $(B)/cli/%.o $(CLI:%.c=$(B)/%.o) $(B)/liboam.a
 	@mkdir -p $(@D)
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)

@@ -4,14 +4,16 @@
 static int refresh(struct service *service, const struct request *request,
 		   struct json_object *data, struct oam_error *err)
 {
-	struct json_object *config = json_member(request->body, "config");
-	struct service_refresh result;
+	struct service_refresh refresh = {
+		.reason = REASON_API,
+		.overrides = json_member(request->body, "config"),
+	};
 
-	if (service_refresh(service, request->profile, REASON_API, config, &result, err))
+	if (service_refresh(service, request->profile, &refresh, err))
 		return -1;
-	json_put_string(data, "newAssistantId", result.new_id, err);
+	json_put_string(data, "newAssistantId", refresh.new_id, err);
 	json_put_string(data, "previousAssistantId",
-			result.previous_id[0] ? result.previous_id : NULL, err);
+			refresh.previous_id[0] ? refresh.previous_id : NULL, err);
 	return json_put_string(data, "status", "refreshed", err);
 }
 

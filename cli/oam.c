@@ -1,297 +1,271 @@
 /* oam: the assistant manager for people and scripts. */
-#include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "service.h"
-#include "token.h"
-
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-#define TTL_MAX (INT64_C(366) * 24 * 60 * 60) /* seconds */
-
-/* What the options said. */
-struct options {
-	const char *profile;
-	bool json;
-	const char *subject;
-	const char *ttl;
-	struct json_object *claims;
-};
+#include "cli.h"
 
 struct command {
 	const char *name;
-	const char *arguments;
+	const char *arguments; /* as the help shows them */
 	const char *summary;
-	const char *options; /* the letters of the table below that it takes */
-	int (*run)(const struct settings *, const struct options *, struct oam_error *);
+	const char
+		*options; /* the letters of long_options that it takes, besides common */
+	int min, max;     /* how many arguments */
+	cli_command *run;
 };
 
-/* ---- output ---- */
-
-static int print_json(struct json_object *tree, struct oam_error *err)
-{
-	const char *text = json_object_to_json_string_ext(
-		tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-			      JSON_C_TO_STRING_NOSLASHESCAPE);
-
-	if (!text)
-		return error_set(err, NO_MEMORY, NULL);
-	puts(text);
-	return 0;
-}
-
-/* One line a member: name and value, aligned. */
-static void print_members(struct json_object *object)
-{
-	json_object_object_foreach (object, name, value) {
-		printf("%-20s %s\n", name, value ? json_object_get_string(value) : "-");
-	}
-}
-
-/* ---- commands ---- */
-
-static int migrate(const struct settings *settings, const struct options *options,
-		   struct oam_error *err)
-{
-	int from = 0, to = 0;
-
-	(void)options;
-	if (store_migrate(settings->db, &from, &to, err))
-		return -1;
-	if (from == to)
-		printf("%s: schema %d, up to date\n", settings->db, to);
-	else
-		printf("%s: schema %d -> %d\n", settings->db, from, to);
-	return 0;
-}
-
-/* "90s", "15m", "1h", "7d" or plain seconds; -1 when it is none of these. */
-static int64_t parse_ttl(const char *text)
-{
-	static const struct {
-		const char *unit;
-		int64_t seconds;
-	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
-	int64_t count;
-	char *unit;
-
-	errno = 0;
-	count = strtoll(text, &unit, 10);
-	if (errno || unit == text || count <= 0 || count > TTL_MAX)
-		return -1;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(unit, units[i].unit) == 0)
-			return count <= TTL_MAX / units[i].seconds
-				       ? count * units[i].seconds
-				       : -1;
-	return -1;
-}
-
-static int token(const struct settings *settings, const struct options *options,
-		 struct oam_error *err)
-{
-	int64_t now = clock_now() / CLOCK_SECOND, ttl = parse_ttl(options->ttl);
-	char *text;
-
-	if (ttl < 0)
-		return error_set(err, USAGE, NULL,
-				 "--ttl must be like 90s, 15m, 1h or 7d, at most 366d");
-	json_put_string(options->claims, "sub", options->subject, err);
-	json_put_integer(options->claims, "iat", now, err);
-	json_put_integer(options->claims, "exp", now + ttl, err);
-	if (settings->jwt_issuer)
-		json_put_string(options->claims, "iss", settings->jwt_issuer, err);
-	if (settings->jwt_audience)
-		json_put_string(options->claims, "aud", settings->jwt_audience, err);
-	if (error_result(err) || token_sign(settings, options->claims, &text, err))
-		return -1;
-	puts(text);
-	free(text);
-	return 0;
-}
-
-static int status(const struct settings *settings, const struct options *options,
-		  struct oam_error *err)
-{
-	struct json_object *object = json_new_object(err);
-	struct service_status answer;
-	struct service *service;
-
-	if (!object || service_open(settings, &service, err))
-		goto out;
-	if (service_status(service, options->profile, &answer, err) == 0)
-		service_status_json(&answer, object, err);
-	service_close(service);
-	if (error_result(err))
-		goto out;
-	if (options->json)
-		print_json(object, err);
-	else
-		print_members(object);
-out:
-	json_object_put(object);
-	return error_result(err);
-}
-
-static int current(const struct settings *settings, const struct options *options,
-		   struct oam_error *err)
-{
-	char id[ASSISTANT_ID_SIZE];
-	struct service *service;
-	bool renewal;
-
-	if (service_open(settings, &service, err))
-		return -1;
-	service_current(service, options->profile, id, err);
-	renewal = service_renewal_wanted(service);
-	service_close(service);
-	if (error_result(err))
-		return -1;
-	if (options->json)
-		printf("{ \"assistantId\": \"%s\" }\n", id);
-	else
-		puts(id);
-	fflush(stdout);
-	if (renewal)
-		service_renew_in_background(settings, service_open);
-	return 0;
-}
-
+/* clang-format off */
 static const struct command commands[] = {
-	{ "current", "[--profile NAME] [--json]", "print the assistant id to use now",
-	  "pj", current },
-	{ "migrate", "", "make the store, or bring it to this version's schema", "",
-	  migrate },
-	{ "status", "[--profile NAME] [--json]", "show how the rotation stands", "pj",
-	  status },
-	{ "token", "[--sub S] [--ttl 1h] [--claim k=v]…", "make a token for the HTTP API",
-	  "stc", token },
+	{ "current", "", "print the assistant id to use now", "", 0, 0, command_current },
+	{ "initialize", "", "make sure that there is an assistant, and print its id", "", 0, 0, command_initialize },
+	{ "get-or-create", "[--force]", "the same; --force makes a new one", "Fcs", 0, 0, command_get_or_create },
+	{ "refresh", "[--config FILE] [--set F=V]… [--deploy-hook CMD]", "replace the current assistant by a new one", "csH", 0, 0, command_refresh },
+	{ "create", "[--config FILE] [--set F=V]…", "the same, and keep all old ones", "cs", 0, 0, command_create },
+	{ "status", "", "show how the rotation stands", "", 0, 0, command_status },
+	{ "interval", "[MS|12h|off]", "show or set how long an assistant stays current", "", 0, 1, command_interval },
+	{ "history", "[--limit N]", "show the last refreshes", "l", 0, 0, command_history },
+	{ "list", "[--limit N]", "show the assistants, newest first", "l", 0, 0, command_list },
+	{ "get", "[ID]", "show one assistant, or the current one", "", 0, 1, command_get },
+	{ "update", "ID [--config FILE] [--set F=V]…", "change an assistant and keep its id", "cs", 1, 1, command_update },
+	{ "delete", "ID [--yes]", "delete an assistant", "y", 1, 1, command_delete },
+	{ "cleanup", "[N] [--all] [--dry-run] [--yes]", "delete old assistants but the newest N (5)", "any", 0, 1, command_cleanup },
+	{ "profile", "list | show [NAME] | set NAME … | remove NAME", "manage named configurations", "csiKky", 1, 2, command_profile },
+	{ "token", "[--sub S] [--ttl 1h] [--claim K=V]…", "make a token for the HTTP API", "uTC", 0, 0, command_token },
+	{ "doctor", "", "check settings, files, store and upstream", "", 0, 0, command_doctor },
+	{ "migrate", "", "make the store, or bring it to this version's schema", "", 0, 0, command_migrate },
+	{ "backup", "FILE", "copy the store while it is in use", "", 1, 1, command_backup },
+	{ "restore", "[FILE] [--yes]", "bring back a backup, or an earlier JSON file", "y", 0, 1, command_restore },
+	{ "import", "FILE | --from URL [--replace]", "take over assistants from a dump, the old system or a server", "fR", 0, 1, command_import },
+	{ "export", "", "print all assistants, one JSON object a line", "", 0, 0, command_export },
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+static const struct option long_options[] = {
+	{ "profile", required_argument, NULL, 'p' },  /* common */
+	{ "json", no_argument, NULL, 'j' },           /* common */
+	{ "quiet", no_argument, NULL, 'q' },          /* common */
+	{ "help", no_argument, NULL, 'h' },           /* common */
+	{ "all", no_argument, NULL, 'a' },
+	{ "claim", required_argument, NULL, 'C' },
+	{ "config", required_argument, NULL, 'c' },
+	{ "deploy-hook", required_argument, NULL, 'H' },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "env-key", required_argument, NULL, 'k' },
+	{ "force", no_argument, NULL, 'F' },
+	{ "from", required_argument, NULL, 'f' },
+	{ "interval", required_argument, NULL, 'i' },
+	{ "keep", required_argument, NULL, 'K' },
+	{ "limit", required_argument, NULL, 'l' },
+	{ "replace", no_argument, NULL, 'R' },
+	{ "set", required_argument, NULL, 's' },
+	{ "sub", required_argument, NULL, 'u' },
+	{ "ttl", required_argument, NULL, 'T' },
+	{ "yes", no_argument, NULL, 'y' },
+	{ 0 },
+};
+/* clang-format on */
 
-static int usage(FILE *to, int status_code)
+#define COMMON_OPTIONS "pjqh"
+#define COMMANDS       (sizeof(commands) / sizeof(commands[0]))
+
+/* ---- help ---- */
+
+static void print_command(FILE *to, const struct command *command)
 {
-	fprintf(to, "usage: oam COMMAND [OPTION]…\n\n");
+	fprintf(to, "  oam %s%s%s%s%s\n      %s\n", cli_colour(to, COLOUR_BOLD),
+		command->name, cli_colour(to, COLOUR_OFF),
+		command->arguments[0] ? " " : "", command->arguments, command->summary);
+}
+
+static int usage(FILE *to, int status)
+{
+	fprintf(to, "usage: oam COMMAND [--profile NAME] [--json] [--quiet] …\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(to, "  oam %-8s %s\n      %s\n", commands[i].name,
-			commands[i].arguments, commands[i].summary);
+		print_command(to, &commands[i]);
 	fprintf(to, "\nSettings come from the environment and from the file that "
-		    "OAM_ENV_FILE names (./.env).\n");
-	return status_code;
+		    "OAM_ENV_FILE names (./.env).\noam(1) tells more.\n");
+	return status;
+}
+
+/* Edits that turn one word into the other (Levenshtein). */
+static int distance(const char *a, const char *b)
+{
+	int row[32], length = (int)strlen(b);
+
+	if (length >= 31)
+		return 99;
+	for (int j = 0; j <= length; j++)
+		row[j] = j;
+	for (int i = 1; a[i - 1]; i++) {
+		int diagonal = row[0];
+
+		row[0] = i;
+		for (int j = 1; j <= length; j++) {
+			int change = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j - 1] + 1 < change)
+				change = row[j - 1] + 1;
+			row[j] = row[j] + 1 < change ? row[j] + 1 : change;
+		}
+	}
+	return row[length];
+}
+
+static int unknown_command(const char *name)
+{
+	const struct command *nearest = NULL;
+	int best = 4; /* farther away, it is not meant */
+
+	fprintf(stderr, "oam: there is no command '%s'.", name);
+	for (size_t i = 0; i < COMMANDS; i++) {
+		int far = distance(name, commands[i].name);
+
+		if (far < best && far < (int)strlen(commands[i].name)) {
+			best = far;
+			nearest = &commands[i];
+		}
+	}
+	if (nearest)
+		fprintf(stderr, " Did you mean '%s'?", nearest->name);
+	fprintf(stderr, " 'oam help' lists them all.\n");
+	return STATUS_USAGE;
 }
 
 /* ---- the command line ---- */
 
-static int add_claim(struct options *options, const char *text, struct oam_error *err)
+/* Splits NAME=VALUE; the name is cut out of `text`. NULL when there is none. */
+static const char *split(char *text)
 {
-	const char *equals = strchr(text, '=');
-	char name[128];
+	char *equals = strchr(text, '=');
 
-	if (!equals || equals == text || (size_t)(equals - text) >= sizeof(name) ||
-	    !json_is_utf8(text, strlen(text)))
-		return error_set(err, USAGE, NULL, "--claim must be NAME=VALUE");
-	snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
-	return json_put_string(options->claims, name, equals + 1, err);
+	if (!equals || equals == text || !json_is_utf8(text, strlen(text)))
+		return NULL;
+	*equals = '\0';
+	return equals + 1;
 }
 
-static const struct option long_options[] = {
-	{ "profile", required_argument, NULL, 'p' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "sub", required_argument, NULL, 's' },
-	{ "ttl", required_argument, NULL, 't' },
-	{ "claim", required_argument, NULL, 'c' },
-	{ 0 },
-};
-
-static int parse_options(const struct command *command, int argc, char **argv,
-			 struct options *options, struct oam_error *err)
+static int add_claim(struct cli *cli, char *text, struct oam_error *err)
 {
-	char text[128];
-	int letter;
+	const char *value = split(text);
 
-	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (letter == '?') /* getopt_long() has said what is wrong */
-			return error_set(err, USAGE, NULL, "");
-		if (!strchr(command->options, letter)) {
-			snprintf(text, sizeof(text), "'%s' does not take this option",
-				 command->name);
-			return error_set(err, USAGE, NULL, text);
-		}
-		if (letter == 'p')
-			options->profile = optarg;
-		else if (letter == 'j')
-			options->json = true;
-		else if (letter == 's')
-			options->subject = optarg;
-		else if (letter == 't')
-			options->ttl = optarg;
-		else if (add_claim(options, optarg, err))
-			return -1;
+	if (!value)
+		return cli_misuse(err, "--claim must be NAME=VALUE");
+	return json_put_string(cli->claims, text, value, err);
+}
+
+/* The value is JSON when it can be read as that, else a string. */
+static int add_override(struct cli *cli, char *text, struct oam_error *err)
+{
+	const char *value = split(text);
+	struct json_object *tree = NULL;
+	struct oam_error no_json = { 0 };
+
+	if (!value)
+		return cli_misuse(err, "--set must be FIELD=VALUE, as name=Helper");
+	if (!cli->overrides)
+		cli->overrides = json_new_object(err);
+	if (json_read(value, strlen(value), &tree, &no_json))
+		return json_put_string(cli->overrides, text, value, err);
+	if (!tree)
+		return json_put_null(cli->overrides, text, err);
+	return json_put(cli->overrides, text, tree, err);
+}
+
+static int take_option(struct cli *cli, int letter, char *value, struct oam_error *err)
+{
+	/* clang-format off */
+	switch (letter) {
+	case 'p': cli->profile = value; break;
+	case 'j': cli->json = true; break;
+	case 'q': cli->quiet = true; break;
+	case 'a': cli->all = true; break;
+	case 'c': cli->config = value; break;
+	case 'H': cli->deploy_hook = value; break;
+	case 'n': cli->dry_run = true; break;
+	case 'k': cli->env_key = value; break;
+	case 'F': cli->force = true; break;
+	case 'f': cli->from = value; break;
+	case 'i': cli->interval = value; break;
+	case 'K': cli->keep = value; break;
+	case 'l': cli->limit = value; break;
+	case 'R': cli->replace = true; break;
+	case 'u': cli->subject = value; break;
+	case 'T': cli->ttl = value; break;
+	case 'y': cli->yes = true; break;
+	case 'C': return add_claim(cli, value, err);
+	case 's': return add_override(cli, value, err);
 	}
-	if (optind < argc) {
-		snprintf(text, sizeof(text), "'%s' takes no arguments", command->name);
-		return error_set(err, USAGE, NULL, text);
-	}
+	/* clang-format on */
 	return 0;
 }
 
-static const struct command *find_command(const char *name)
+static int parse(const struct command *command, int argc, char **argv, struct cli *cli,
+		 bool *help, struct oam_error *err)
 {
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	return NULL;
-}
+	int letter;
 
-static int report(const struct oam_error *err)
-{
-	if (err->message[0])
-		fprintf(stderr, "oam: %s%s%s%s\n", err->message,
-			err->detail[0] ? " (" : "", err->detail,
-			err->detail[0] ? ")" : "");
-	return err->code == OAM_E_USAGE ? EXIT_USAGE : EXIT_FAILED;
+	while ((letter = getopt_long(argc, argv, "jp:qy", long_options, NULL)) != -1) {
+		if (letter == '?') /* getopt_long() has said what is wrong */
+			return cli_misuse(err, "see 'oam %s --help'", command->name);
+		if (!strchr(COMMON_OPTIONS, letter) && !strchr(command->options, letter))
+			return cli_misuse(err, "'%s' does not take %s", command->name,
+					  argv[optind - 1]);
+		*help = *help || letter == 'h';
+		if (take_option(cli, letter, optarg, err))
+			return -1;
+	}
+	cli->arguments = argv + optind;
+	cli->count = argc - optind;
+	if (*help || (cli->count >= command->min && cli->count <= command->max))
+		return 0;
+	return cli_misuse(err, "usage: oam %s %s", command->name, command->arguments);
 }
 
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct oam_error err = { 0 };
-	struct options options = { .profile = PROFILE_DEFAULT,
-				   .subject = "oam",
-				   .ttl = "1h",
-				   .claims = json_new_object(&err) };
 	struct settings settings = { 0 };
-	int result = EXIT_DONE;
+	struct cli cli = { .settings = &settings,
+			   .command = command->name,
+			   .profile = PROFILE_DEFAULT,
+			   .subject = "oam",
+			   .ttl = "1h",
+			   .claims = json_new_object(&err) };
+	int status = STATUS_DONE;
+	bool help = false;
 
-	if (parse_options(command, argc, argv, &options, &err) == 0 &&
-	    settings_load(&settings, environ, &err) == 0) {
-		log_start("oam", settings.log_level);
-		command->run(&settings, &options, &err);
+	if (parse(command, argc, argv, &cli, &help, &err) == 0 && help) {
+		print_command(stdout, command);
+	} else if (error_result(&err) == 0 &&
+		   settings_load(&settings, environ, &err) == 0) {
+		/* What goes wrong is reported; the log is for programs without people. */
+		log_start("oam", settings.log_level == LOG_LEVEL_DEBUG ? LOG_LEVEL_DEBUG
+								       : LOG_LEVEL_ERROR);
+		command->run(&cli, &err);
 	}
 	if (error_result(&err))
-		result = report(&err);
+		status = cli_report("oam", &err);
 	settings_free(&settings);
-	json_object_put(options.claims);
+	json_object_put(cli.claims);
+	json_object_put(cli.overrides);
 	if (fflush(stdout) || ferror(stdout))
-		result = EXIT_FAILED;
-	return result;
+		status = STATUS_FAILED;
+	return status;
 }
 
 int main(int argc, char **argv)
 {
-	const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
-
 	log_start("oam", LOG_LEVEL_WARN);
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0))
-		return usage(stdout, EXIT_DONE);
-	if (command)
-		return run(command, argc - 1, argv + 1);
-	if (argc > 1)
-		fprintf(stderr, "oam: there is no command '%s'\n", argv[1]);
-	return usage(stderr, EXIT_USAGE);
+	if (argc < 2)
+		return usage(stderr, STATUS_USAGE);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+		return usage(stdout, STATUS_DONE);
+	if (strcmp(argv[1], "--version") == 0)
+		return puts("oam " OAM_VERSION) < 0;
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, argv[1]) == 0)
+			return run(&commands[i], argc - 1, argv + 1);
+	return unknown_command(argv[1]);
 }

@@ -266,13 +266,14 @@ static int work(void *context)
 
 static int renew(void *context)
 {
+	const struct service_renewal renewal = { .reason = REASON_EXPIRY };
 	const struct program *program = context;
 	struct service *service = NULL;
 	struct oam_error err = { 0 };
 
 	close(STDIN_FILENO); /* the listening socket is the workers' */
 	if (open_service(program, &service, &err) == 0)
-		service_renew(service, REASON_EXPIRY, &err);
+		service_renew(service, &renewal, &err);
 	service_close(service);
 	return error_result(&err) ? 1 : 0;
 }

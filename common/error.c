@@ -112,5 +112,7 @@ bool error_is_transient(enum oam_code code)
 {
 	int status = error_status(code);
 
-	return status == 409 || status == 502 || status == 503 || status == 504;
+	if (status == 502) /* the others of these are for people to mend */
+		return code == OAM_E_UPSTREAM_FAILED || code == OAM_E_UPSTREAM_AMBIGUOUS;
+	return status == 409 || status == 503 || status == 504;
 }

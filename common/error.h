@@ -22,6 +22,7 @@ X(NO_MEMORY,             500, "internal_error",         NULL, "Out of memory.") 
 X(INTERNAL,              500, "internal_error",         NULL, "Internal error.") \
 X(SETTING,               500, "invalid_setting",        NULL, "%s") \
 X(USAGE,                 400, "usage",                  NULL, "%s") \
+X(UNHEALTHY,             500, "unhealthy",              NULL, "%d of the checks failed.") \
 X(FILE,                  500, "file_error",             NULL, "A file could not be used: %s.") \
 X(INVALID_JSON,          400, "invalid_json",           NULL, "Invalid JSON: %s at byte %zu.") \
 X(INVALID_PARAMETER,     400, "invalid_parameter",      "invalid_value", "Invalid '%s': %s.") \
@@ -59,6 +60,8 @@ X(UPSTREAM_NO_PROTOCOL,  502, "upstream_failed",        NULL, "There is no Assis
 X(UPSTREAM_RATE_LIMITED, 503, "upstream_rate_limited",  NULL, "Rate limit exceeded at the assistants server. Try again later.") \
 X(UPSTREAM_FAILED,       502, "upstream_failed",        NULL, "The assistants server failed: %s.") \
 X(UPSTREAM_AMBIGUOUS,    502, "upstream_failed",        NULL, "The assistants server may or may not have done it: %s.") \
+X(FILE_BUSY,             503, "file_busy",              NULL, "Another program keeps changing a file, or its folder is locked.") \
+X(NOT_PUBLISHED,         503, "not_published",          NULL, "The new id is in the store, but not in the application's files yet: %s") \
 X(STORE_BUSY,            503, "store_busy",             NULL, "The store is busy. Try again.") \
 X(STORE_SCHEMA,          503, "store_not_migrated",     NULL, "The store has schema version %d, this program needs %d. Run 'oam migrate'.") \
 X(STORE_FAILED,          503, "store_failed",           NULL, "The store cannot be used now.") \
@@ -123,7 +126,7 @@ int error_status(enum oam_code code);
 const char *error_code(enum oam_code code);
 const char *error_reason(enum oam_code code);
 
-/* True when the same call may succeed later without any change: busy, a timeout, 5xx. */
+/* True when the same call may succeed later without any change: busy, a timeout, 5xx of a server. */
 bool error_is_transient(enum oam_code code);
 
 #endif

@@ -1,4 +1,4 @@
-/* Opening, profiles, status, and what only reads. */
+/* Opening, status, and what only reads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,41 +65,6 @@ bool service_renewal_wanted(struct service *service)
 	return wanted;
 }
 
-static int make_default_profile(struct service *service, struct oam_error *err)
-{
-	struct json_object *config = assistant_default_config(err);
-
-	if (config)
-		store_profile_add(service->store, PROFILE_DEFAULT, config,
-				  "OPENAI_ASSISTANT_ID", clock_now(), err);
-	json_object_put(config);
-	return error_result(err);
-}
-
-int service_profile(struct service *service, const char *name, struct profile *profile,
-		    struct oam_error *err)
-{
-	int found = store_profile_find(service->store, name, profile, err);
-
-	if (found == 0 && strcmp(name, PROFILE_DEFAULT) == 0) {
-		if (make_default_profile(service, err))
-			return -1;
-		found = store_profile_find(service->store, name, profile, err);
-	}
-	if (found < 0)
-		return -1;
-	return found ? 0 : error_set(err, PROFILE_NOT_FOUND, "profile", name);
-}
-
-int service_profile_again(struct service *service, struct profile *profile,
-			  struct oam_error *err)
-{
-	char name[PROFILE_NAME_SIZE];
-
-	memcpy(name, profile->name, sizeof(name));
-	return service_profile(service, name, profile, err);
-}
-
 bool service_interval_passed(const struct profile *profile, int64_t now)
 {
 	return profile->interval > 0 && now - profile->refreshed_at >= profile->interval;
@@ -113,14 +78,25 @@ static bool verification_is_due(const struct service *service,
 	       now - profile->verified_at >= VERIFY_INTERVAL;
 }
 
-bool service_work_is_due(const struct service *service, const struct profile *profile,
-			 int64_t now)
+int service_work(const struct service *service, const struct profile *profile,
+		 int64_t now)
 {
-	bool due = profile->current[0] != '\0' &&
-		   (service_interval_passed(profile, now) ||
-		    verification_is_due(service, profile, now));
+	bool has_current = profile->current[0] != '\0';
+	int work = 0;
 
-	return (due || profile->unfinished) && now >= profile->retry_at;
+	if (now >= profile->retry_at) {
+		if (profile->unfinished)
+			work |= WORK_RECOVER;
+		/* One that was deleted is replaced too; one that never was is not. */
+		if (service_interval_passed(profile, now) ||
+		    (!has_current && profile->refreshed_at && profile->interval))
+			work |= profile->refreshed_at ? WORK_REFRESH : 0;
+		if (has_current && verification_is_due(service, profile, now))
+			work |= WORK_VERIFY;
+	}
+	if (has_current && profile->publish_at > 0 && now >= profile->publish_at)
+		work |= WORK_PUBLISH;
+	return work;
 }
 
 int service_status(struct service *service, const char *name,
@@ -181,6 +157,9 @@ int service_status_json(const struct service_status *status, struct json_object 
 	json_put_integer(object, "consecutiveFailures", profile->failures, err);
 	json_put_string(object, "lastError", or_null(profile->last_error), err);
 	put_time(object, "lastFailure", profile->failed_at, err);
+	json_put_boolean(object, "published",
+			 profile->publish_at == 0 && profile->published[0] != '\0', err);
+	json_put_string(object, "publishError", or_null(profile->publish_error), err);
 	json_put_integer(object, "assistants", status->assistants, err);
 	json_put_integer(object, "keepCount", status->keep_count, err);
 	json_put_string(object, "environmentKey", profile->env_key, err);
@@ -188,14 +167,41 @@ int service_status_json(const struct service_status *status, struct json_object 
 	return error_result(err);
 }
 
+int service_check_interval(int64_t interval, struct oam_error *err)
+{
+	if (interval == 0 || (interval >= INTERVAL_MIN && interval <= INTERVAL_MAX))
+		return 0;
+	return error_set(err, INVALID_PARAMETER, "interval", "interval",
+			 "it must be at least one minute, or 0 for never");
+}
+
 int service_set_interval(struct service *service, const char *name, int64_t interval,
 			 struct oam_error *err)
 {
 	struct profile profile;
 
-	if (service_profile(service, name, &profile, err))
+	if (service_check_interval(interval, err) ||
+	    service_profile(service, name, &profile, err))
 		return -1;
 	return store_profile_set_interval(service->store, profile.id, interval, err);
+}
+
+int service_history(struct service *service, const char *name, int64_t limit,
+		    struct json_object **history, struct oam_error *err)
+{
+	struct profile profile = { 0 };
+
+	*history = NULL;
+	if (name && service_profile(service, name, &profile, err))
+		return -1;
+	return store_rotation_history(service->store, profile.id, limit, history, err);
+}
+
+void service_on_progress(struct service *service, service_progress *progress,
+			 void *context)
+{
+	service->progress = progress;
+	service->progress_context = context;
 }
 
 int service_list(struct service *service, const struct upstream_page *page,

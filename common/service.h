@@ -27,6 +27,7 @@ struct service;
 #define INTERVAL_MAX         INT64_C(3153600000000) /* 100 years keep all sums in range */
 
 #define CLEANUP_KEEP_DEFAULT 5
+#define CLEANUP_KEEP_MAX     1000000
 
 /* `settings` must outlive *service. STORE_SCHEMA when the store is not migrated. */
 int service_open(const struct settings *settings, struct service **service,
@@ -70,12 +71,45 @@ int service_current(struct service *service, const char *profile,
 /* True when service_current() met a refresh that is due since the last call of this. */
 bool service_renewal_wanted(struct service *service);
 
+/* What there is to do for a profile; bits. */
+enum {
+	WORK_RECOVER = 1, /* a refresh was interrupted */
+	WORK_REFRESH = 2, /* it is due, or there is no current assistant any more */
+	WORK_PUBLISH = 4, /* the files do not have the current id yet */
+	WORK_VERIFY = 8,  /* a server over HTTP has not been asked for long */
+	WORK_CLEANUP = 16 /* there are more than the keep count */
+};
+
+struct service_status;
+
+struct service_renewal {
+	const char *reason;  /* in: REASON_… */
+	const char *profile; /* in: NULL: all */
+	bool force;          /* in: refresh whether it is due or not */
+	bool dry_run;        /* in: only report what there is to do */
+	int64_t pause;       /* in: ms to wait before the first thing is done */
+
+	/*
+	 * In, may be NULL: hears of each profile that had work: its status after it, the
+	 * WORK_ bits, the current id before, and what failed (OAM_OK: nothing).
+	 */
+	void (*report)(const struct service_status *, int work, const char *old_id,
+		       const struct oam_error *, void *context);
+	void *context;
+};
+
 /*
- * One pass over all profiles: finishes what was interrupted, refreshes what is due. Quick
- * when there is nothing to do; a profile that another process works on is left to it.
- * A failure is logged and kept in the profile; the pass goes on. -1 when there was one.
+ * One pass over the profiles: finishes what was interrupted, refreshes what is due,
+ * publishes what was not, verifies, cleans up. Quick when there is nothing to do; a
+ * profile that another process works on is left to it. A failure is logged and kept in
+ * the profile; the pass goes on. -1 when there was one: the first one that is not
+ * transient, else the first.
  */
-int service_renew(struct service *service, const char *reason, struct oam_error *err);
+int service_renew(struct service *service, const struct service_renewal *renewal,
+		  struct oam_error *err);
+
+/* Publishes all current ids, whether the files have them or not: after a restore. */
+int service_publish_again(struct service *service, struct oam_error *err);
 
 /*
  * service_renew() in a detached process, without waiting for it; `open` is service_open.
@@ -87,18 +121,30 @@ void service_renew_in_background(const struct settings *settings,
 					     struct oam_error *));
 
 struct service_refresh {
-	char new_id[ASSISTANT_ID_SIZE];
-	char previous_id[ASSISTANT_ID_SIZE]; /* "" when there was none */
+	const char *reason; /* in: REASON_… */
+	/* In: change the configuration for this and all later refreshes. May be NULL. */
+	struct json_object *overrides;
+	const char *deploy_hook; /* in: a shell command for after publishing, or NULL */
+	bool keep_old;           /* in: no automatic cleanup this time */
+
+	char new_id[ASSISTANT_ID_SIZE];      /* out */
+	char previous_id[ASSISTANT_ID_SIZE]; /* out: "" when there was none */
 };
 
 /*
- * Replaces the profile's assistant now. `overrides` (may be NULL) change its
- * configuration for this and all later refreshes; faults are named below `config`.
- * REFRESH_RUNNING when another process is at it.
+ * Replaces the profile's assistant now. Faults of the overrides are named below `config`.
+ * REFRESH_RUNNING when another process is at it. That the new id could not be published is
+ * no failure of this: it is kept in the profile, and service_renew() tries again.
  */
-int service_refresh(struct service *service, const char *profile, const char *reason,
-		    struct json_object *overrides, struct service_refresh *result,
-		    struct oam_error *err);
+int service_refresh(struct service *service, const char *profile,
+		    struct service_refresh *refresh, struct oam_error *err);
+
+/*
+ * Makes an assistant that the upstream has already the profile's current one. CONFLICT
+ * when it is another profile's.
+ */
+int service_adopt(struct service *service, const char *profile, const char *id,
+		  struct oam_error *err);
 
 struct service_status {
 	struct profile profile;
@@ -119,9 +165,75 @@ int service_status(struct service *service, const char *profile,
 int service_status_json(const struct service_status *status, struct json_object *object,
 			struct oam_error *err);
 
-/* `interval` in ms, 0 or INTERVAL_MIN to INTERVAL_MAX; does not restart it. */
+/* `interval` in ms; INVALID when it is neither 0 nor in range. Does not restart it. */
 int service_set_interval(struct service *service, const char *profile, int64_t interval,
 			 struct oam_error *err);
+
+/*
+ * The newest `limit` (0: all) refreshes of the profile (NULL: of all), as documented for
+ * store_rotation_history().
+ */
+int service_history(struct service *service, const char *profile, int64_t limit,
+		    struct json_object **history, struct oam_error *err);
+
+/* ---- profiles ---- */
+
+/* The statuses of all profiles, as a JSON array; the caller releases it. */
+int service_profiles(struct service *service, struct json_object **profiles,
+		     struct oam_error *err);
+
+/* The status of one profile, and its configuration as `config`, in one object. */
+int service_profile_show(struct service *service, const char *profile,
+			 struct json_object **object, struct oam_error *err);
+
+/* What to change. NULL, or false: as it is. */
+struct service_profile_change {
+	struct json_object *config;    /* in the place of the present one */
+	struct json_object *overrides; /* members to change in it; null clears */
+	bool has_interval, has_keep_count;
+	int64_t interval;   /* ms, 0: off */
+	int64_t keep_count; /* -1: OAM_KEEP_COUNT, 0: no automatic cleanup */
+	const char *env_key;
+};
+
+/*
+ * Changes a profile, or makes it, all or nothing. A new one has the default configuration
+ * and the key OPENAI_ASSISTANT_ID_NAME unless the change says otherwise.
+ */
+int service_profile_set(struct service *service, const char *profile,
+			const struct service_profile_change *change,
+			struct oam_error *err);
+
+/*
+ * Removes a profile with its history; not 'default'. Its assistants stay where they are,
+ * and nobody owns them any more.
+ */
+int service_profile_remove(struct service *service, const char *profile,
+			   struct oam_error *err);
+
+/* ---- moving assistants ---- */
+
+struct service_import {
+	struct json_object
+		*imported;           /* out: array of {id, from}: the id here and there */
+	struct json_object *skipped; /* out: array of ids that are here already */
+	struct json_object *failed;  /* out: array of {id, code, message} */
+};
+
+/*
+ * Adds assistant objects (an array) to the upstream. The embedded one keeps their ids and
+ * takes all or, when one is not valid, none; a server over HTTP gives them new ids, one
+ * after the other. Errors name the place, as [3].model. Release the arrays also on
+ * failure.
+ */
+int service_import(struct service *service, struct json_object *assistants,
+		   struct service_import *import, struct oam_error *err);
+
+/* All assistants of another server, reached as settings say. The caller releases them. */
+int service_fetch(const struct settings *settings, const char *base_url,
+		  struct json_object **assistants, struct oam_error *err);
+
+/* ---- assistants ---- */
 
 /* *assistants: a JSON array; the caller releases it. */
 int service_list(struct service *service, const struct upstream_page *page,
@@ -140,6 +252,14 @@ int service_update(struct service *service, const char *id, struct json_object *
 
 /* Deletes any assistant. A profile whose current one it was has none then. */
 int service_delete(struct service *service, const char *id, struct oam_error *err);
+
+/*
+ * From now on `progress` hears how far a cleanup or an import is; for people who wait.
+ * NULL: nobody.
+ */
+typedef void service_progress(size_t done, size_t total, void *context);
+void service_on_progress(struct service *service, service_progress *progress,
+			 void *context);
 
 struct service_cleanup {
 	int64_t keep_count; /* in: 0: the profile's own; out: what was applied */

@@ -9,11 +9,12 @@ typedef int (*opener)(const struct settings *, struct service **, struct oam_err
 
 static void renew(const struct settings *settings, opener open)
 {
+	const struct service_renewal renewal = { .reason = REASON_EXPIRY };
 	struct service *service;
 	struct oam_error err = { 0 };
 
 	if (open(settings, &service, &err) == 0)
-		service_renew(service, REASON_EXPIRY, &err);
+		service_renew(service, &renewal, &err);
 	service_close(service);
 }
 

@@ -121,9 +121,8 @@ static int choose(struct service *service, const struct profile *profile,
 
 /* ---- adoption ---- */
 
-/* Makes an assistant that exists already the profile's current one. With the lease. */
-static int adopt(struct service *service, const struct profile *profile,
-		 struct json_object *assistant, struct oam_error *err)
+int service_take_over(struct service *service, const struct profile *profile,
+		      struct json_object *assistant, struct oam_error *err)
 {
 	struct store *store = service->store;
 	const char *id = json_member_string(assistant, "id");
@@ -140,6 +139,7 @@ static int adopt(struct service *service, const struct profile *profile,
 	if (error_result(err) == 0)
 		store_assistant_promote(store, profile->id, id, now, err);
 	store_profile_refreshed(store, profile->id, now, err);
+	store_profile_publish_at(store, profile->id, now, err);
 	/* A profile without a past takes over how its first assistant is configured. */
 	if (profile->refreshed_at == 0 &&
 	    assistant_check(config, ASSISTANT_CREATE, "", &unfit) == 0 &&
@@ -160,7 +160,7 @@ out:
 static int establish(struct service *service, struct profile *profile, const char *reason,
 		     char id[ASSISTANT_ID_SIZE], struct oam_error *err)
 {
-	struct service_refresh made;
+	struct service_refresh refresh = { .reason = reason };
 	struct json_object *assistant;
 	int chosen;
 
@@ -174,15 +174,15 @@ static int establish(struct service *service, struct profile *profile, const cha
 		strcpy(id,
 		       json_member_string(assistant, "id")); /* one that we asked for */
 		if (strcmp(id, profile->current) != 0)
-			adopt(service, profile, assistant, err);
+			service_take_over(service, profile, assistant, err);
 		json_object_put(assistant);
 		return error_result(err);
 	}
 	/* choose() may have found that the current one is gone. */
 	if (service_profile_again(service, profile, err) ||
-	    service_rotate(service, profile, reason, NULL, &made, err))
+	    service_rotate(service, profile, &refresh, err))
 		return -1;
-	memcpy(id, made.new_id, sizeof(made.new_id));
+	memcpy(id, refresh.new_id, sizeof(refresh.new_id));
 	return 0;
 }
 
@@ -222,6 +222,7 @@ static int establish_or_wait(struct service *service, struct profile *profile,
 			return -1;
 		if (held) {
 			establish(service, profile, reason, id, err);
+			service_deliver(service, profile->name, NULL);
 			service_lease_release(service, &lease);
 			return error_result(err);
 		}
@@ -256,6 +257,34 @@ int service_initialize(struct service *service, const char *name,
 	return 0;
 }
 
+int service_adopt(struct service *service, const char *name, const char *id,
+		  struct oam_error *err)
+{
+	struct json_object *assistant = NULL;
+	struct profile profile;
+	struct lease lease;
+	int held;
+
+	if (!assistant_id_is_valid(id))
+		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
+	if (service_profile(service, name, &profile, err))
+		return -1;
+	held = service_lease_try(service, &profile, &lease, err);
+	if (held < 0)
+		return -1;
+	if (held == 0)
+		return error_set(err, REFRESH_RUNNING, NULL, name);
+	if (service_recover(service, &profile, err) == 0 &&
+	    service_profile_again(service, &profile, err) == 0 &&
+	    service->upstream->retrieve(service->upstream, id, &assistant, err) == 0 &&
+	    strcmp(id, profile.current) != 0)
+		service_take_over(service, &profile, assistant, err);
+	service_deliver(service, name, NULL);
+	service_lease_release(service, &lease);
+	json_object_put(assistant);
+	return error_result(err);
+}
+
 int service_current(struct service *service, const char *name, char id[ASSISTANT_ID_SIZE],
 		    struct oam_error *err)
 {
@@ -266,7 +295,7 @@ int service_current(struct service *service, const char *name, char id[ASSISTANT
 		return -1;
 	if (profile.current[0] == '\0')
 		return establish_or_wait(service, &profile, REASON_EXPIRY, id, err);
-	if (service_work_is_due(service, &profile, now) && profile.lease_until <= now)
+	if (service_work(service, &profile, now) && profile.lease_until <= now)
 		service->renewal_wanted = true;
 	memcpy(id, profile.current, sizeof(profile.current));
 	return 0;

@@ -49,6 +49,8 @@ static int remember_update(struct service *service, const char *id,
 		merged = assistant_merge(base, updates, err);
 		if (merged)
 			store_profile_set_config(store, row.profile, merged, err);
+		store_profile_publish_at(store, row.profile, clock_now(), err);
+		service->renewal_wanted = true; /* which publishes it */
 	}
 	if (error_result(err) == 0)
 		store_commit(store, err);
@@ -147,6 +149,7 @@ struct report {
 	struct service *service;
 	struct service_cleanup *cleanup;
 	size_t marked; /* how many of cleanup->deleted the store knows as deleted */
+	size_t done, total;
 	struct oam_error *err;
 };
 
@@ -190,6 +193,18 @@ static void on_removed(const char *id, const struct oam_error *result, void *con
 		mark_deleted(report);
 }
 
+/* Tells whoever waits, then does what on_removed() does. */
+static void on_each(const char *id, const struct oam_error *result, void *context)
+{
+	struct report *report = context;
+	struct service *service = report->service;
+
+	on_removed(id, result, context);
+	if (service->progress)
+		service->progress(++report->done, report->total,
+				  service->progress_context);
+}
+
 static void log_cleanup(const struct service *service,
 			const struct service_cleanup *cleanup)
 {
@@ -229,8 +244,9 @@ int service_delete_all(struct service *service, struct service_cleanup *cleanup,
 	cleanup->deleted = json_new_array(err);
 	cleanup->failed = json_new_array(err);
 	if (error_result(err) == 0) {
-		service->upstream->remove_all(service->upstream, wanted, on_removed,
-					      &report, err);
+		report.total = json_object_array_length(wanted);
+		service->upstream->remove_all(service->upstream, wanted, on_each, &report,
+					      err);
 		mark_deleted(&report);
 		log_cleanup(service, cleanup);
 	}

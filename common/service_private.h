@@ -10,6 +10,8 @@ struct service {
 	struct upstream *upstream; /* NULL: opened for the store alone */
 	const char *request_id;
 	bool renewal_wanted;
+	service_progress *progress; /* or NULL */
+	void *progress_context;
 };
 
 /* The right to refresh a profile. */
@@ -30,11 +32,11 @@ int service_profile_again(struct service *service, struct profile *profile,
 bool service_interval_passed(const struct profile *profile, int64_t now);
 
 /*
- * True when a renewal has something to do now: a refresh is due or unfinished, or the
- * current id was not verified for long, and there is no retry to wait for.
+ * What a renewal has to do now, but for WORK_CLEANUP, which costs a look at all of the
+ * profile's assistants. Work that failed is due again when its pause is over.
  */
-bool service_work_is_due(const struct service *service, const struct profile *profile,
-			 int64_t now);
+int service_work(const struct service *service, const struct profile *profile,
+		 int64_t now);
 
 /* 1 with the lease, 0 when another process has it. */
 int service_lease_try(struct service *service, const struct profile *profile,
@@ -47,8 +49,37 @@ int service_recover(struct service *service, const struct profile *profile,
 
 /* With the lease and nothing to recover: makes a new assistant the current one. */
 int service_rotate(struct service *service, const struct profile *profile,
-		   const char *reason, struct json_object *overrides,
-		   struct service_refresh *result, struct oam_error *err);
+		   struct service_refresh *refresh, struct oam_error *err);
+
+/*
+ * With the lease, as the last step of all that changes the current assistant: publishes,
+ * runs the deploy hooks, cleans up; when it is due. What fails is kept in the profile.
+ * `refresh` may be NULL. Within a request, hooks are left to the next renewal.
+ */
+void service_deliver(struct service *service, const char *profile,
+		     const struct service_refresh *refresh);
+
+/* With the lease: automatic cleanup. What fails is logged, and comes up again. */
+void service_tidy(struct service *service, const struct profile *profile);
+
+/* 1 when automatic cleanup would delete something that the store knows. */
+int service_is_untidy(struct service *service, const struct profile *profile,
+		      struct oam_error *err);
+
+/* With the lease, before (pre.d) or after (post.d) an attempt to rotate. */
+void service_run_hooks(struct service *service, const char *stage,
+		       const struct profile *profile, const char *new_id,
+		       const char *reason);
+
+/* The delay before another attempt: a minute, twice as long each time, up to an hour. */
+int64_t service_retry_delay(int64_t failures);
+
+/* With the lease: makes an assistant object that exists already the current one. */
+int service_take_over(struct service *service, const struct profile *profile,
+		      struct json_object *assistant, struct oam_error *err);
+
+/* INVALID_PARAMETER when it is no interval that is allowed. */
+int service_check_interval(int64_t interval, struct oam_error *err);
 
 /*
  * What cleanup may delete of the profile's: all that is older than its newest `keep`, but
@@ -67,8 +98,5 @@ int service_surplus(struct service *service, const struct profile *profile, int6
  */
 int service_delete_all(struct service *service, struct service_cleanup *cleanup,
 		       struct oam_error *err);
-
-/* With the lease, after a rotation: deletes what is over the keep count. */
-void service_tidy(struct service *service, const struct profile *profile);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Replacing a profile's assistant, in steps that are each durable before the next:
  *
- *	lease > intent with a nonce > create > record > confirm > promote > tidy
+ *	lease > intent with a nonce > create > record > confirm > promote > deliver
  *
  * A process that dies anywhere leaves an intent without an end. The next holder of the
  * lease looks for its nonce upstream: what was created is promoted, what was not is
@@ -14,12 +14,11 @@
 
 #include "clock.h"
 #include "file.h"
+#include "hooks.h"
 #include "random.h"
 #include "service_private.h"
 
-#define LEASE_TIME       CLOCK_MINUTE /* longer than any refresh may take */
-#define PREVIOUS_GRACE   CLOCK_HOUR   /* applications may still use the id before */
-#define TIDY_MAX         (25 * CLOCK_SECOND)
+#define LEASE_TIME       CLOCK_MINUTE        /* longer than any refresh may take */
 #define CREATE_MAX       (12 * CLOCK_SECOND) /* no other attempt after this */
 #define CREATE_PAUSE     INT64_C(500) /* ms before the second attempt, then doubled */
 #define CREATE_PAUSE_MAX (2 * CLOCK_SECOND)
@@ -186,14 +185,14 @@ static int promote(struct run *run, const char *outcome, struct oam_error *err)
 	if (store_assistant_promote(store, run->profile->id, run->id, now, err) == 0 &&
 	    store_profile_set_config(store, run->profile->id, run->config, err) == 0 &&
 	    store_profile_refreshed(store, run->profile->id, now, err) == 0 &&
+	    store_profile_publish_at(store, run->profile->id, now, err) == 0 &&
 	    store_rotation_end(store, run->rotation, outcome, NULL, now, err) == 0)
 		store_commit(store, err);
 	store_rollback(store);
 	return error_result(err);
 }
 
-/* A minute, then twice as long each time, up to an hour. */
-static int64_t retry_delay(int64_t failures)
+int64_t service_retry_delay(int64_t failures)
 {
 	int64_t delay = RETRY_FIRST;
 
@@ -213,7 +212,7 @@ static void note_failure(const struct run *run, const struct oam_error *cause)
 	if (store_begin(store, &err))
 		return; /* the intent stays open, and recovery comes back to it */
 	store_profile_failed(store, run->profile->id, cause->message, now,
-			     now + retry_delay(run->profile->failures), &err);
+			     now + service_retry_delay(run->profile->failures), &err);
 	if (!run->maybe_created && run->rotation)
 		store_rotation_end(store, run->rotation, "failed", cause->message, now,
 				   &err);
@@ -242,51 +241,28 @@ static struct json_object *next_config(struct service *service,
 }
 
 int service_rotate(struct service *service, const struct profile *profile,
-		   const char *reason, struct json_object *overrides,
-		   struct service_refresh *result, struct oam_error *err)
+		   struct service_refresh *refresh, struct oam_error *err)
 {
 	struct run run = { .service = service, .profile = profile };
 	struct json_object *assistant = NULL;
 
-	run.config = next_config(service, profile, overrides, err);
+	run.config = next_config(service, profile, refresh->overrides, err);
 	if (!run.config)
 		return -1;
-	if (write_intent(&run, reason, err) || create(&run, &assistant, err) ||
+	service_run_hooks(service, HOOKS_PRE, profile, "", refresh->reason);
+	if (write_intent(&run, refresh->reason, err) || create(&run, &assistant, err) ||
 	    record(&run, assistant, err) || confirm(&run, err) ||
 	    promote(&run, "done", err)) {
 		note_failure(&run, err);
+		service_run_hooks(service, HOOKS_POST, profile, "", refresh->reason);
 	} else {
 		log_outcome(&run, "done", NULL);
-		memcpy(result->new_id, run.id, sizeof(run.id));
-		memcpy(result->previous_id, profile->current, sizeof(profile->current));
-		service_tidy(service, profile);
+		memcpy(refresh->new_id, run.id, sizeof(run.id));
+		memcpy(refresh->previous_id, profile->current, sizeof(profile->current));
 	}
 	json_object_put(assistant);
 	json_object_put(run.config);
 	return error_result(err);
-}
-
-void service_tidy(struct service *service, const struct profile *profile)
-{
-	struct service_cleanup cleanup = { 0 };
-	struct oam_error err = { 0 };
-	int64_t keep = profile->keep_count >= 0 ? profile->keep_count
-						: service->settings->keep_count;
-	int64_t deadline = service->upstream->deadline;
-
-	if (keep == 0)
-		return;
-	if (!deadline) /* others may wait for the lease */
-		service->upstream->deadline = clock_monotonic() + TIDY_MAX;
-	if (service_surplus(service, profile, keep, clock_now() - PREVIOUS_GRACE,
-			    &cleanup.deleted, &err) == 0)
-		service_delete_all(service, &cleanup, &err);
-	service->upstream->deadline = deadline;
-	if (error_result(&err))
-		log_write(LOG_LEVEL_WARN, "cleanup", "profile", profile->name, "error",
-			  err.message, "detail", err.detail, NULL);
-	json_object_put(cleanup.deleted);
-	json_object_put(cleanup.failed);
 }
 
 /* ---- recovery ---- */
@@ -338,15 +314,15 @@ int service_recover(struct service *service, const struct profile *profile,
 
 /* ---- who asks for it ---- */
 
-int service_refresh(struct service *service, const char *name, const char *reason,
-		    struct json_object *overrides, struct service_refresh *result,
-		    struct oam_error *err)
+int service_refresh(struct service *service, const char *name,
+		    struct service_refresh *refresh, struct oam_error *err)
 {
+	struct json_object *overrides = refresh->overrides;
 	struct profile profile;
 	struct lease lease;
 	int held;
 
-	*result = (struct service_refresh){ 0 };
+	refresh->new_id[0] = refresh->previous_id[0] = '\0';
 	if (service_profile(service, name, &profile, err))
 		return -1;
 	if (overrides && (assistant_check(overrides, ASSISTANT_OVERRIDE, "config", err) ||
@@ -359,85 +335,8 @@ int service_refresh(struct service *service, const char *name, const char *reaso
 		return error_set(err, REFRESH_RUNNING, NULL, name);
 	if (service_recover(service, &profile, err) == 0 &&
 	    service_profile_again(service, &profile, err) == 0)
-		service_rotate(service, &profile, reason, overrides, result, err);
+		service_rotate(service, &profile, refresh, err);
+	service_deliver(service, name, refresh);
 	service_lease_release(service, &lease);
-	return error_result(err);
-}
-
-/*
- * Asks the upstream about the current id. 1 when it confirms that there is none such: only
- * then it is given up. Whatever else it says, it is not asked again for a while.
- */
-static int current_is_gone(struct service *service, const struct profile *profile,
-			   struct oam_error *err)
-{
-	struct upstream *upstream = service->upstream;
-	struct json_object *assistant;
-	struct oam_error cause = { 0 };
-
-	if (upstream->retrieve(upstream, profile->current, &assistant, &cause) == 0)
-		json_object_put(assistant);
-	if (cause.code == OAM_E_ASSISTANT_NOT_FOUND) {
-		if (store_assistant_delete(service->store, profile->current, clock_now(),
-					   err) < 0)
-			return -1;
-		return 1;
-	}
-	if (error_result(&cause))
-		log_write(LOG_LEVEL_WARN, "verify", "profile", profile->name, "error",
-			  cause.message, "detail", cause.detail, NULL);
-	return store_profile_verified(service->store, profile->id, clock_now(), err);
-}
-
-/* With the lease, and nothing unfinished: rotates when due, else verifies. */
-static int renew_with_lease(struct service *service, struct profile *profile,
-			    const char *reason, struct oam_error *err)
-{
-	struct service_refresh result;
-	int gone = 1;
-
-	/* Another process may have been at work between our look and the lease. */
-	if (!service_work_is_due(service, profile, clock_now()))
-		return 0;
-	if (!service_interval_passed(profile, clock_now()))
-		gone = current_is_gone(service, profile, err);
-	if (gone <= 0)
-		return gone;
-	if (service_profile_again(service, profile, err))
-		return -1;
-	return service_rotate(service, profile, reason, NULL, &result, err);
-}
-
-static int renew_one(struct service *service, struct profile *profile, const char *reason,
-		     struct oam_error *err)
-{
-	struct lease lease;
-	int held = service_lease_try(service, profile, &lease, err);
-
-	if (held <= 0)
-		return held;
-	if (service_recover(service, profile, err) == 0 &&
-	    service_profile_again(service, profile, err) == 0)
-		renew_with_lease(service, profile, reason, err);
-	service_lease_release(service, &lease);
-	return error_result(err);
-}
-
-int service_renew(struct service *service, const char *reason, struct oam_error *err)
-{
-	struct oam_error lookup = { 0 };
-	struct profile profile;
-	int64_t after = 0;
-
-	while (store_profile_next(service->store, after, &profile, &lookup) > 0) {
-		struct oam_error cause = { 0 };
-
-		after = profile.id;
-		if (service_work_is_due(service, &profile, clock_now()) &&
-		    renew_one(service, &profile, reason, &cause) && !error_result(err))
-			*err = cause;
-	}
-	if (error_result(&lookup) && !error_result(err))
-		*err = lookup;
 	return error_result(err);
 }

@@ -55,8 +55,9 @@ static int parse_integer(const struct setting *setting, const char *text, void *
 	(void)settings;
 	errno = 0;
 	value = strtoll(text, &end, 10);
-	if (errno || end == text || *end != '\0' || isspace((unsigned char)text[0]) ||
-	    value < setting->min || value > setting->max) {
+	if (errno || end == text || *end != '\0' || !isdigit((unsigned char)text[0]) ||
+	    (text[0] == '0' && text[1] != '\0') || value < setting->min ||
+	    value > setting->max) {
 		error_set(err, SETTING, setting->name, "");
 		return error_detail(err, "must be a whole number from %lld to %lld",
 				    setting->min, setting->max);
@@ -149,6 +150,7 @@ static const struct setting table[] = {
 	{ "OPENAI_PROJECT_ID", FIELD(project_id), parse_text, NULL, 0, 0 },
 	{ "OAM_HTTP_PROXY", FIELD(http_proxy), parse_text, NULL, 0, 0 },
 	{ "OAM_CA_FILE", FIELD(ca_file), parse_path, NULL, 0, 0 },
+	{ "OAM_HOOKS_DIR", FIELD(hooks_dir), parse_path, NULL, 0, 0 },
 	{ "JWT_SECRET", FIELD(jwt_secret), parse_text, NULL, 0, 0 },
 	{ "OAM_JWT_ALG", FIELD(jwt_alg), parse_text, "HS256", 0, 0 },
 	{ "OAM_JWT_PUBLIC_KEY", FIELD(jwt_public_key), parse_path, NULL, 0, 0 },
@@ -199,16 +201,21 @@ static bool is_known(const char *name, size_t length)
 	return false;
 }
 
+bool settings_is_known(const char *name)
+{
+	return is_known(name, strlen(name));
+}
+
 static bool is_stranger(const char *name, size_t length)
 {
-	return length > 4 && strncmp(name, "OAM_", 4) == 0 && !is_known(name, length);
+	return length >= 4 && strncmp(name, "OAM_", 4) == 0 && !is_known(name, length);
 }
 
 static int refuse_unknown_names(const struct source *source, struct oam_error *err)
 {
 	struct dotenv_scanner scanner;
 	struct dotenv_entry entry;
-	char where[OAM_PARAM_MAX];
+	char where[OAM_MESSAGE_MAX];
 
 	for (size_t i = 0; source->environment[i]; i++) {
 		const char *name = source->environment[i];
@@ -227,10 +234,9 @@ static int refuse_unknown_names(const struct source *source, struct oam_error *e
 
 		if (!is_stranger(name, entry.key_length))
 			continue;
-		snprintf(where, sizeof(where), "line %d: unknown name %.*s", entry.line,
-			 (int)entry.key_length, name);
-		error_set(err, SETTING, NULL, where);
-		return error_detail(err, "in %s", source->path);
+		snprintf(where, sizeof(where), "%s line %d: unknown name %.*s",
+			 source->path, entry.line, (int)entry.key_length, name);
+		return error_set(err, SETTING, NULL, where);
 	}
 	return 0;
 }
@@ -343,6 +349,8 @@ void settings_free(struct settings *settings)
 		explicit_bzero(settings->jwt_secret, strlen(settings->jwt_secret));
 	if (settings->api_key)
 		explicit_bzero(settings->api_key, strlen(settings->api_key));
+	if (settings->http_proxy) /* it may hold a password */
+		explicit_bzero(settings->http_proxy, strlen(settings->http_proxy));
 	free(settings->env_file);
 	free(settings->db);
 	free(settings->config_file);
@@ -353,6 +361,7 @@ void settings_free(struct settings *settings)
 	free(settings->project_id);
 	free(settings->http_proxy);
 	free(settings->ca_file);
+	free(settings->hooks_dir);
 	free(settings->jwt_secret);
 	free(settings->jwt_alg);
 	free(settings->jwt_public_key);
@@ -360,6 +369,65 @@ void settings_free(struct settings *settings)
 	free(settings->jwt_audience);
 	free(settings->jwt_manage);
 	*settings = (struct settings){ 0 };
+}
+
+static bool is_secret(const char *name)
+{
+	return strcmp(name, "JWT_SECRET") == 0 || strcmp(name, "OPENAI_API_KEY") == 0 ||
+	       strcmp(name, "OAM_HTTP_PROXY") == 0;
+}
+
+int settings_describe(const struct settings *settings,
+		      void (*visit)(const char *name, const char *value,
+				    const char *source, void *context),
+		      void *context, struct oam_error *err)
+{
+	struct source source = { .environment = settings->environment };
+	char where[OAM_MESSAGE_MAX];
+
+	if (read_env_file(settings->env_file, &source, err))
+		return -1;
+	for (size_t i = 0; i < TABLE_LENGTH && !error_result(err); i++) {
+		const char *name = table[i].name;
+		const char *value = environment_value(source.environment, name);
+		char *from_file = NULL;
+		int line = 0;
+
+		snprintf(where, sizeof(where), "environment");
+		if (!value && source.text &&
+		    dotenv_get(source.text, source.length, name, &from_file, &line,
+			       err) == 0 &&
+		    from_file) {
+			value = from_file;
+			snprintf(where, sizeof(where), "%s line %d", settings->env_file,
+				 line);
+		}
+		if (!value || value[0] == '\0') {
+			value = table[i].initial ? table[i].initial : "";
+			snprintf(where, sizeof(where), "%s",
+				 table[i].initial ? "default" : "not set");
+		}
+		visit(name, value[0] && is_secret(name) ? "********" : value, where,
+		      context);
+		if (from_file)
+			explicit_bzero(from_file, strlen(from_file));
+		free(from_file);
+	}
+	wipe(&source);
+	return error_result(err);
+}
+
+int settings_check_url(const char *url, struct oam_error *err)
+{
+	static const struct setting setting = { .name = "URL" };
+	struct settings ignored = { 0 };
+	struct oam_error cause = { 0 };
+	char *copy = NULL;
+
+	if (parse_base_url(&setting, url, &copy, &ignored, &cause))
+		error_set(err, SETTING, "URL", cause.detail);
+	free(copy);
+	return error_result(err);
 }
 
 int settings_read_now(const struct settings *settings, const char *key, char **value,

@@ -22,6 +22,7 @@ struct settings {
 	char *org_id, *project_id;
 	char *http_proxy; /* for the http upstream; NULL: none */
 	char *ca_file;    /* PEM, instead of the system's authorities */
+	char *hooks_dir;  /* holds pre.d, deploy.d, post.d; NULL: none */
 	char *jwt_secret;
 	char *jwt_alg;
 	char *jwt_public_key; /* path of a PEM file */
@@ -43,6 +44,21 @@ int settings_load(struct settings *settings, char *const environment[],
 
 /* Releases all strings, wiping the secret first. Safe on an all-zero struct. */
 void settings_free(struct settings *settings);
+
+/*
+ * Tells of each setting where its value comes from now: "environment", "FILE line N",
+ * "default" or "not set". Secrets are shown as stars.
+ */
+int settings_describe(const struct settings *settings,
+		      void (*visit)(const char *name, const char *value,
+				    const char *source, void *context),
+		      void *context, struct oam_error *err);
+
+/* True when `name` is a setting of this program, whatever its value. */
+bool settings_is_known(const char *name);
+
+/* Checks a base URL from elsewhere as OPENAI_BASE_URL is. SETTING. */
+int settings_check_url(const char *url, struct oam_error *err);
 
 /*
  * Reads the value of `key` now: from the `.env` file, else from the environment. For the

@@ -13,8 +13,7 @@
 #include "store_migrate.h"
 #include "store_query.h"
 
-#define APPLICATION_ID 0x6f616d31 /* "oam1": tells our file from other databases */
-#define BUSY_TIMEOUT   5000       /* ms that a writer waits for another */
+#define BUSY_TIMEOUT 5000 /* ms that a writer waits for another */
 
 /* Before 3.51.3 WAL with several processes can lose commits (sqlite.org/wal.html). */
 #define WAL_IS_SAFE_SINCE 3051003

@@ -31,6 +31,22 @@ bool store_was_replaced(const struct store *store);
  */
 int store_migrate(const char *path, int *from, int *to, struct oam_error *err);
 
+/*
+ * Writes a consistent copy of the store at `path` to the new file `to` (mode 0600), while
+ * it is in use. CONFLICT when `to` is there already.
+ */
+int store_backup(const char *path, const char *to, struct oam_error *err);
+
+/*
+ * Puts the contents of the backup `from` in the place of those at `path`, all or nothing,
+ * while it is in use; then it has to be migrated. STORE_FAILED when `from` is no backup of
+ * ours or is damaged, STORE_SCHEMA when it is newer than we.
+ */
+int store_restore(const char *path, const char *from, struct oam_error *err);
+
+/* True when the file at `path` begins as an SQLite database does. */
+bool store_is_database(const char *path);
+
 /* Transactions do not nest. store_rollback() is harmless outside of one. */
 int store_begin(struct store *store, struct oam_error *err);
 int store_commit(struct store *store, struct oam_error *err);
@@ -63,6 +79,10 @@ struct profile {
 	char previous[ASSISTANT_ID_SIZE];
 	int64_t lease_until; /* 0: nobody refreshes it */
 	bool unfinished;     /* a rotation began and did not end */
+	int64_t publish_at;  /* publish at this time or later; 0: it is published */
+	int64_t publish_failures;
+	char publish_error[OAM_MESSAGE_MAX];
+	char published[ASSISTANT_ID_SIZE]; /* what the files and hooks got last */
 };
 
 /* ^[a-z0-9_-]{1,64}$ */
@@ -75,7 +95,7 @@ int store_profile_find(struct store *store, const char *name, struct profile *pr
 int store_profile_next(struct store *store, int64_t after, struct profile *profile,
 		       struct oam_error *err);
 
-/* Adds a profile unless the name is there already. */
+/* Adds a profile unless the name is there already. CONFLICT: the key is taken. */
 int store_profile_add(struct store *store, const char *name, struct json_object *config,
 		      const char *env_key, int64_t now, struct oam_error *err);
 
@@ -86,6 +106,34 @@ int store_profile_set_config(struct store *store, int64_t profile,
 			     struct json_object *config, struct oam_error *err);
 int store_profile_set_interval(struct store *store, int64_t profile, int64_t interval,
 			       struct oam_error *err);
+
+/* `keep_count` -1: OAM_KEEP_COUNT. */
+int store_profile_set_keep_count(struct store *store, int64_t profile, int64_t keep_count,
+				 struct oam_error *err);
+
+/* The name in `.env`. CONFLICT when another profile has it. */
+int store_profile_set_key(struct store *store, int64_t profile, const char *env_key,
+			  struct oam_error *err);
+
+/*
+ * Within a transaction: removes the profile and its history. Its assistants stay, and
+ * nobody owns them any more.
+ */
+int store_profile_remove(struct store *store, int64_t profile, int64_t now,
+			 struct oam_error *err);
+
+/* The files have to be written, at `at` (ms) or later. */
+int store_profile_publish_at(struct store *store, int64_t profile, int64_t at,
+			     struct oam_error *err);
+
+/* They were written, and name `id`. */
+int store_profile_published(struct store *store, int64_t profile, const char *id,
+			    struct oam_error *err);
+
+/* They could not be: counts it, and notes why and when to try again. */
+int store_profile_publish_failed(struct store *store, int64_t profile,
+				 const char *message, int64_t retry_at,
+				 struct oam_error *err);
 
 /* A refresh went well at `now`: the interval starts again, failures are forgotten. */
 int store_profile_refreshed(struct store *store, int64_t profile, int64_t now,
@@ -128,6 +176,14 @@ void assistant_release(struct assistant *assistant);
 int store_assistant_add(struct store *store, const char *id, const char *upstream,
 			struct json_object *config, int64_t created_at,
 			struct oam_error *err);
+
+/*
+ * Adds an assistant that nobody owns, as it is in another store; one that was deleted here
+ * comes back. 1 when it was added, 0 when the id is in use already.
+ */
+int store_assistant_import(struct store *store, const char *id, const char *upstream,
+			   struct json_object *config, int64_t created_at, int64_t now,
+			   struct oam_error *err);
 
 /* Also finds deleted ones. Release *assistant when 1. */
 int store_assistant_find(struct store *store, const char *id, struct assistant *assistant,
@@ -179,8 +235,8 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 			 void *context, struct oam_error *err);
 
 /*
- * The profile's assistants that cleanup may delete: not current, not pending, older than
- * the newest `keep`; *ids is a JSON array of ids, newest first. `spare_previous_since`:
+ * The profile's assistants that cleanup may delete: not current, not pending, not what
+ * the files name, older than the newest `keep`; *ids is a JSON array of ids, newest first. `spare_previous_since`:
  * also not the previous one if it was labelled at or after that time (0: no such favour).
  */
 int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
@@ -188,6 +244,8 @@ int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
 			    struct oam_error *err);
 
 /* ---- rotations and leases ---- */
+
+#define REASON_SIZE 16
 
 struct rotation {
 	int64_t id;
@@ -214,6 +272,18 @@ int store_rotation_open(struct store *store, int64_t profile, struct rotation *r
 
 /* 1 when the rotation with this nonce did not end yet. */
 int store_rotation_is_open(struct store *store, const char *nonce, struct oam_error *err);
+
+/* What asked for the rotation that made `new_id`: 1, or 0 when none did. */
+int store_rotation_reason(struct store *store, int64_t profile, const char *new_id,
+			  char reason[REASON_SIZE], struct oam_error *err);
+
+/*
+ * The newest `limit` rotations (0: all) of a profile (0: of all), newest first, each as an
+ * object with profile, reason, startedAt, endedAt, outcome, previousAssistantId,
+ * newAssistantId and error; times in ms, null when there is none.
+ */
+int store_rotation_history(struct store *store, int64_t profile, int64_t limit,
+			   struct json_object **history, struct oam_error *err);
 
 /*
  * How the last rotation of the profile that ended after `since` went: 1 with *failed and

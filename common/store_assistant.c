@@ -66,6 +66,29 @@ int store_assistant_add(struct store *store, const char *id, const char *upstrea
 	return query_run(&q) < 0 ? -1 : 0;
 }
 
+int store_assistant_import(struct store *store, const char *id, const char *upstream,
+			   struct json_object *config, int64_t created_at, int64_t now,
+			   struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "INSERT INTO assistant "
+		   "(id, upstream, label, config, created_at, updated_at) "
+		   "VALUES (?1, ?2, 'unmanaged', ?3, ?4, ?5) "
+		   "ON CONFLICT (id) DO UPDATE SET upstream = ?2, label = 'unmanaged', "
+		   "  profile_id = NULL, config = ?3, created_at = ?4, updated_at = ?5, "
+		   "  deleted_at = NULL "
+		   "WHERE label = 'deleted'",
+		   err);
+	query_text(&q, 1, id);
+	query_text(&q, 2, upstream);
+	query_json(&q, 3, config);
+	query_integer(&q, 4, created_at);
+	query_integer(&q, 5, now);
+	return query_run(&q);
+}
+
 int store_assistant_find(struct store *store, const char *id, struct assistant *assistant,
 			 struct oam_error *err)
 {
@@ -282,9 +305,11 @@ int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
 
 	*ids = json_new_array(err);
 	query_open(&q, store,
-		   "SELECT id, label, updated_at FROM assistant "
-		   "WHERE profile_id = ? AND label <> 'deleted' AND label <> 'pending' "
-		   "ORDER BY created_at DESC, seq DESC LIMIT -1 OFFSET ?",
+		   "SELECT id, label, updated_at, "
+		   "  id IS (SELECT published_id FROM profile WHERE profile_id = ?1) "
+		   "FROM assistant "
+		   "WHERE profile_id = ?1 AND label <> 'deleted' AND label <> 'pending' "
+		   "ORDER BY created_at DESC, seq DESC LIMIT -1 OFFSET ?2",
 		   err);
 	query_integer(&q, 1, profile);
 	query_integer(&q, 2, keep);
@@ -293,6 +318,8 @@ int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
 		bool spared = label == LABEL_PREVIOUS && spare_previous_since > 0 &&
 			      query_get_integer(&q, 2) >= spare_previous_since;
 
+		if (query_get_integer(&q, 3)) /* applications still read it */
+			spared = true;
 		if (label != LABEL_CURRENT && !spared)
 			json_append_string(*ids, query_get_text(&q, 0), err);
 	}

@@ -19,7 +19,8 @@ bool profile_name_is_valid(const char *name)
 	"       EXISTS (SELECT 1 FROM rotation r "                                \
 	"                WHERE r.profile_id = p.profile_id "                      \
 	"                  AND r.ended_at IS NULL), "                             \
-	"       p.verified_at "                                                   \
+	"       p.verified_at, p.publish_at, p.publish_failures, "                \
+	"       p.publish_error, p.published_id "                                 \
 	"  FROM profile p "                                                       \
 	"  LEFT JOIN assistant c "                                                \
 	"    ON c.profile_id = p.profile_id AND c.label = 'current' "             \
@@ -50,6 +51,11 @@ static int read_profile(struct query *q, struct profile *profile)
 		profile->lease_until = query_get_integer(q, 12);
 		profile->unfinished = query_get_integer(q, 13) != 0;
 		profile->verified_at = query_get_integer(q, 14);
+		profile->publish_at = query_get_integer(q, 15);
+		profile->publish_failures = query_get_integer(q, 16);
+		query_copy_text(q, 17, profile->publish_error,
+				sizeof(profile->publish_error));
+		query_copy_text(q, 18, profile->published, sizeof(profile->published));
 	}
 	return query_close(q) ? -1 : found;
 }
@@ -127,6 +133,103 @@ int store_profile_set_interval(struct store *store, int64_t profile, int64_t int
 		   err);
 	query_integer(&q, 1, interval);
 	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_set_keep_count(struct store *store, int64_t profile, int64_t keep_count,
+				 struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "UPDATE profile SET keep_count = nullif(?, -1) WHERE profile_id = ?",
+		   err);
+	query_integer(&q, 1, keep_count);
+	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_set_key(struct store *store, int64_t profile, const char *env_key,
+			  struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, "UPDATE profile SET env_key = ? WHERE profile_id = ?", err);
+	query_text(&q, 1, env_key);
+	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+/* One statement about a profile, without a result. */
+static int run_for(struct store *store, int64_t profile, const char *sql,
+		   struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, sql, err);
+	query_integer(&q, 1, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_remove(struct store *store, int64_t profile, int64_t now,
+			 struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "UPDATE assistant SET profile_id = NULL, updated_at = ?2, "
+		   "label = iif(label = 'deleted', 'deleted', 'unmanaged') "
+		   "WHERE profile_id = ?1",
+		   err);
+	query_integer(&q, 1, profile);
+	query_integer(&q, 2, now);
+	query_run(&q);
+	run_for(store, profile, "DELETE FROM rotation WHERE profile_id = ?", err);
+	run_for(store, profile, "DELETE FROM lease WHERE profile_id = ?", err);
+	return run_for(store, profile, "DELETE FROM profile WHERE profile_id = ?", err);
+}
+
+int store_profile_publish_at(struct store *store, int64_t profile, int64_t at,
+			     struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "UPDATE profile SET publish_at = ?, publish_failures = 0, "
+		   "publish_error = NULL WHERE profile_id = ?",
+		   err);
+	query_integer(&q, 1, at);
+	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_published(struct store *store, int64_t profile, const char *id,
+			    struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "UPDATE profile SET publish_at = 0, publish_failures = 0, "
+		   "publish_error = NULL, published_id = ? WHERE profile_id = ?",
+		   err);
+	query_text(&q, 1, id);
+	query_integer(&q, 2, profile);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_publish_failed(struct store *store, int64_t profile,
+				 const char *message, int64_t retry_at,
+				 struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "UPDATE profile SET publish_at = ?, publish_error = ?, "
+		   "publish_failures = publish_failures + 1 WHERE profile_id = ?",
+		   err);
+	query_integer(&q, 1, retry_at);
+	query_text(&q, 2, message);
+	query_integer(&q, 3, profile);
 	return query_run(&q) < 0 ? -1 : 0;
 }
 

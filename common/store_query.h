@@ -20,7 +20,8 @@
 
 #include "store.h"
 
-#define STATEMENTS_MAX 64
+#define APPLICATION_ID 0x6f616d31 /* "oam1": tells our file from other databases */
+#define STATEMENTS_MAX 96
 
 struct store {
 	sqlite3 *db;

@@ -93,6 +93,73 @@ int store_rotation_is_open(struct store *store, const char *nonce, struct oam_er
 	return query_close(&q) ? -1 : found;
 }
 
+int store_rotation_reason(struct store *store, int64_t profile, const char *new_id,
+			  char reason[REASON_SIZE], struct oam_error *err)
+{
+	struct query q;
+	bool found;
+
+	query_open(&q, store,
+		   "SELECT reason FROM rotation WHERE profile_id = ? AND new_id = ? "
+		   "ORDER BY rotation_id DESC LIMIT 1",
+		   err);
+	query_integer(&q, 1, profile);
+	query_text(&q, 2, new_id);
+	found = query_row(&q);
+	if (found)
+		query_copy_text(&q, 0, reason, REASON_SIZE);
+	return query_close(&q) ? -1 : found;
+}
+
+/* A time in ms, or null. */
+static int put_time(struct json_object *entry, const char *name, int64_t ms,
+		    struct oam_error *err)
+{
+	return ms ? json_put_integer(entry, name, ms, err)
+		  : json_put_null(entry, name, err);
+}
+
+static int append_rotation(struct query *q, struct json_object *history,
+			   struct oam_error *err)
+{
+	struct json_object *entry = json_new_object(err);
+
+	if (!entry)
+		return -1;
+	json_put_string(entry, "profile", query_get_text(q, 0), err);
+	json_put_string(entry, "reason", query_get_text(q, 1), err);
+	put_time(entry, "startedAt", query_get_integer(q, 2), err);
+	put_time(entry, "endedAt", query_get_integer(q, 3), err);
+	json_put_string(entry, "outcome", query_get_text(q, 4), err);
+	json_put_string(entry, "previousAssistantId", query_get_text(q, 5), err);
+	json_put_string(entry, "newAssistantId", query_get_text(q, 6), err);
+	json_put_string(entry, "error", query_get_text(q, 7), err);
+	return json_append(history, entry, err);
+}
+
+int store_rotation_history(struct store *store, int64_t profile, int64_t limit,
+			   struct json_object **history, struct oam_error *err)
+{
+	struct query q;
+
+	*history = json_new_array(err);
+	query_open(&q, store,
+		   "SELECT p.name, r.reason, r.started_at, r.ended_at, r.outcome, "
+		   "       r.old_id, r.new_id, r.error "
+		   "  FROM rotation r JOIN profile p USING (profile_id) "
+		   " WHERE ?1 IN (0, profile_id) ORDER BY r.rotation_id DESC LIMIT ?2",
+		   err);
+	query_integer(&q, 1, profile);
+	query_integer(&q, 2, limit ? limit : -1);
+	while (query_row(&q))
+		append_rotation(&q, *history, err);
+	if (query_close(&q) == 0)
+		return 0;
+	json_object_put(*history);
+	*history = NULL;
+	return -1;
+}
+
 int store_rotation_last(struct store *store, int64_t profile, int64_t since, bool *failed,
 			char message[OAM_MESSAGE_MAX], struct oam_error *err)
 {

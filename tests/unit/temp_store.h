@@ -2,6 +2,8 @@
 #ifndef OAM_TEST_TEMP_STORE_H
 #define OAM_TEST_TEMP_STORE_H
 
+#include <ftw.h>
+
 #include "expect.h"
 #include "store.h"
 
@@ -24,17 +26,20 @@ static inline void temp_store_open(struct temp_store *temp)
 	assert_ok(store_open(temp->path, &temp->store, &err));
 }
 
+static inline int temp_store_remove(const char *path, const struct stat *status, int kind,
+				    struct FTW *place)
+{
+	(void)status;
+	(void)kind;
+	(void)place;
+	return remove(path);
+}
+
 static inline void temp_store_close(struct temp_store *temp)
 {
-	char path[128];
-
 	store_close(temp->store);
-	unlink(temp->path);
-	snprintf(path, sizeof(path), "%s.lock", temp->path);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/.env", temp->folder);
-	unlink(path);
-	assert_int_equal(rmdir(temp->folder), 0);
+	assert_int_equal(nftw(temp->folder, temp_store_remove, 8, FTW_DEPTH | FTW_PHYS),
+			 0);
 }
 
 #endif

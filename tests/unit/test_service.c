@@ -170,12 +170,14 @@ static void current(struct service *service, char id[ASSISTANT_ID_SIZE])
 	assert_ok(service_current(service, PROFILE_DEFAULT, id, &err));
 }
 
+static const struct service_renewal by_cron = { .reason = REASON_CRON };
+
 static enum oam_code refresh(struct service *service)
 {
-	struct service_refresh result;
+	struct service_refresh refresh = { .reason = REASON_API };
 	struct oam_error err = { 0 };
 
-	service_refresh(service, PROFILE_DEFAULT, REASON_API, NULL, &result, &err);
+	service_refresh(service, PROFILE_DEFAULT, &refresh, &err);
 	return err.code;
 }
 
@@ -215,11 +217,11 @@ static void test_a_due_refresh_waits_for_its_retry(void **state)
 	current(service, id);
 	assert_ok(store_profile_refreshed(f->temp.store, 1, 1, &err));
 	fake.create.code = OAM_E_UPSTREAM_TIMEOUT;
-	assert_int_equal(service_renew(service, REASON_CRON, &err), -1);
+	assert_int_equal(service_renew(service, &by_cron, &err), -1);
 	assert_int_equal(err.code, OAM_E_UPSTREAM_TIMEOUT);
 	err = (struct oam_error){ 0 };
 	fake.create.calls = 0;
-	assert_ok(service_renew(service, REASON_CRON, &err));
+	assert_ok(service_renew(service, &by_cron, &err));
 	assert_int_equal(fake.create.calls, 0);
 	current(service, id);
 	assert_false(service_renewal_wanted(service));
@@ -242,7 +244,7 @@ static void test_current_notes_what_is_due_once(void **state)
 	assert_int_equal(fake.create.calls, 0);
 	assert_true(service_renewal_wanted(service));
 	assert_false(service_renewal_wanted(service));
-	assert_ok(service_renew(service, REASON_EXPIRY, &err));
+	assert_ok(service_renew(service, &by_cron, &err));
 	current(service, again);
 	assert_string_not_equal(id, again);
 	assert_false(service_renewal_wanted(service));
@@ -347,12 +349,10 @@ static void test_bad_overrides_start_nothing(void **state)
 {
 	struct service *service = service_of(state);
 	struct json_object *overrides = parse("{\"name\":5}");
-	struct service_refresh result;
+	struct service_refresh refresh = { .reason = REASON_API, .overrides = overrides };
 	struct oam_error err = { 0 };
 
-	assert_int_equal(service_refresh(service, PROFILE_DEFAULT, REASON_API, overrides,
-					 &result, &err),
-			 -1);
+	assert_int_equal(service_refresh(service, PROFILE_DEFAULT, &refresh, &err), -1);
 	assert_int_equal(err.code, OAM_E_INVALID_TYPE);
 	assert_string_equal(err.param, "config.name");
 	assert_int_equal(fake.create.calls, 0);

@@ -312,6 +312,7 @@ static void test_unknown_names(void **state)
 		{ "A=1\r\nB=2\rOAM_X=1", "line 3: unknown name OAM_X" },
 		{ "OAM_X=1\nOAM_Y=1", "line 1: unknown name OAM_X" },
 		{ "OAM_X=", "line 1: unknown name OAM_X" },
+		{ "OAM_=1", "line 1: unknown name OAM_" },
 		{ "#OAM_X=1", NULL },
 		{ "A='\nOAM_X=1\n'", NULL },
 		{ "oam_x=1\nMY_OAM_X=1\nOAMX=1\nOPENAI_X=1\nJWT_X=1", NULL },
@@ -325,7 +326,7 @@ static void test_unknown_names(void **state)
 			struct oam_error err = load_error();
 
 			assert_says(&err, cases[i].words);
-			assert_non_null(strstr(err.detail, path));
+			assert_non_null(strstr(err.message, path));
 		} else {
 			struct settings settings;
 			struct oam_error err = { 0 };

@@ -1,0 +1,257 @@
+/* oam doctor: is everything as it has to be? One line each; its exit status tells. */
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "clock.h"
+#include "file.h"
+#include "token.h"
+
+#define PATH_LENGTH 4096
+
+/* Before this program was written: a clock that says so was never set. */
+#define EARLIEST INT64_C(1763856000000) /* 2025-11-23, ms */
+
+struct doctor {
+	struct cli *cli;
+	struct json_object *findings; /* for --json */
+	int failed;
+	struct oam_error *err;
+};
+
+/* `advice` NULL: it is as it should be. */
+static void find(struct doctor *doctor, const char *what, const char *how,
+		 const char *advice)
+{
+	struct json_object *entry;
+
+	doctor->failed += advice != NULL;
+	if (doctor->cli->json) {
+		entry = json_new_object(doctor->err);
+		if (!entry)
+			return;
+		json_put_string(entry, "check", what, doctor->err);
+		json_put_boolean(entry, "ok", advice == NULL, doctor->err);
+		json_put_string(entry, "finding", how, doctor->err);
+		json_put_string(entry, "advice", advice, doctor->err);
+		json_append(doctor->findings, entry, doctor->err);
+		return;
+	}
+	printf("%s%-4s%s %-24s %s%s%s\n",
+	       cli_colour(stdout, advice ? COLOUR_RED : COLOUR_GREEN),
+	       advice ? "FAIL" : "ok", cli_colour(stdout, COLOUR_OFF), what, how,
+	       advice ? ": " : "", advice ? advice : "");
+}
+
+/* ---- settings ---- */
+
+static void show_setting(const char *name, const char *value, const char *source,
+			 void *context)
+{
+	char text[OAM_MESSAGE_MAX];
+
+	snprintf(text, sizeof(text), "%s%s(%s)", value, value[0] ? " " : "", source);
+	find(context, name, text, NULL);
+}
+
+static void check_settings(struct doctor *doctor)
+{
+	const struct settings *settings = doctor->cli->settings;
+	struct oam_error cause = { 0 };
+
+	if (settings_describe(settings, show_setting, doctor, &cause))
+		find(doctor, "settings", cause.message, "mend the .env");
+}
+
+static void check_key(struct doctor *doctor)
+{
+	const struct settings *settings = doctor->cli->settings;
+	struct oam_error cause = { 0 };
+	struct token_verifier *verifier;
+
+	if (token_verifier_open(settings, &verifier, &cause)) {
+		find(doctor, "token key", cause.message,
+		     "set JWT_SECRET, for example with 'openssl rand -hex 32'");
+		return;
+	}
+	token_verifier_close(verifier);
+	find(doctor, "token key", "good enough for tokens", NULL);
+}
+
+static void check_clock(struct doctor *doctor)
+{
+	char text[CLOCK_ISO8601_SIZE];
+
+	clock_iso8601(clock_now(), text);
+	find(doctor, "clock", text,
+	     clock_now() < EARLIEST ? "the clock is wrong: refreshes and tokens need it"
+				    : NULL);
+}
+
+/* ---- files ---- */
+
+/* The folder of a path. */
+static void folder_of(const char *path, char folder[PATH_LENGTH])
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		snprintf(folder, PATH_LENGTH, ".");
+	else
+		snprintf(folder, PATH_LENGTH, "%.*s",
+			 slash == path ? 1 : (int)(slash - path), path);
+}
+
+static void check_file(struct doctor *doctor, const char *what, const char *path,
+		       bool is_secret)
+{
+	char folder[PATH_LENGTH];
+	struct stat status;
+	bool exists = stat(path, &status) == 0;
+
+	folder_of(path, folder);
+	if (!exists && errno != ENOENT)
+		find(doctor, what, strerror(errno), "mend its permissions");
+	else if (access(folder, W_OK) && errno != ENOENT)
+		find(doctor, what, path, "this user may not write into its folder");
+	else if (exists && access(path, R_OK))
+		find(doctor, what, path, "this user may not read it");
+	else if (exists && geteuid() != 0 && status.st_uid != geteuid())
+		find(doctor, what, path,
+		     "it belongs to another user, so that this one "
+		     "cannot replace it");
+	else if (exists && is_secret && status.st_mode & 077)
+		find(doctor, what, path,
+		     status.st_mode & 07 ? "everybody may read or write it: chmod 600"
+					 : "its group may read or write it: chmod 600");
+	else
+		find(doctor, what, exists ? path : "will be made when needed", NULL);
+}
+
+static void check_files(struct doctor *doctor)
+{
+	const struct settings *settings = doctor->cli->settings;
+
+	check_file(doctor, ".env", settings->env_file, true);
+	check_file(doctor, "JSON file", settings->config_file, false);
+	check_file(doctor, "store file", settings->db, true);
+}
+
+static void check_hooks(struct doctor *doctor)
+{
+	const char *folder = doctor->cli->settings->hooks_dir;
+	struct stat status;
+
+	if (!folder)
+		return;
+	if (stat(folder, &status) || !S_ISDIR(status.st_mode))
+		find(doctor, "hooks", folder, "OAM_HOOKS_DIR is not a folder");
+	else if (status.st_mode & S_IWOTH)
+		find(doctor, "hooks", folder, "everybody may write there: no hook runs");
+	else
+		find(doctor, "hooks", folder, NULL);
+}
+
+/*
+ * A web server that serves the endpoints has a socket for `current`, whatever its folder:
+ * lighttpd adds -0, systemd's units .sock. Who only uses the command line needs none.
+ */
+static void check_socket(struct doctor *doctor)
+{
+	FILE *sockets = fopen("/proc/net/unix", "re");
+	char line[PATH_LENGTH], path[PATH_LENGTH] = "";
+
+	while (sockets && !path[0] && fgets(line, sizeof(line), sockets)) {
+		char *name = strrchr(line, '/');
+
+		line[strcspn(line, "\n")] = '\0';
+		if (name && (strcmp(name, "/current-0") == 0 ||
+			     strcmp(name, "/current.sock") == 0))
+			snprintf(path, sizeof(path), "%s", strchr(line, '/'));
+	}
+	if (sockets)
+		fclose(sockets);
+	find(doctor, "web server socket",
+	     path[0] ? path : "none: no web server serves the endpoints now", NULL);
+}
+
+/* ---- store, rotation, upstream ---- */
+
+static void check_profile(struct doctor *doctor, struct service *service)
+{
+	struct oam_error cause = { 0 };
+	struct service_status status;
+	const struct profile *profile = &status.profile;
+	char text[OAM_MESSAGE_MAX];
+
+	if (service_status(service, doctor->cli->profile, &status, &cause)) {
+		find(doctor, "profile", cause.message, "oam profile list shows them");
+		return;
+	}
+	snprintf(text, sizeof(text), "%s uses %s", profile->name,
+		 profile->current[0] ? profile->current : "no assistant yet");
+	find(doctor, "profile", text,
+	     profile->current[0] ? NULL : "'oam initialize' makes one");
+	if (profile->failures > 0)
+		find(doctor, "refresh", profile->last_error,
+		     "mend that; oam-refresh tries again");
+	if (profile->publish_failures > 0)
+		find(doctor, "published", profile->publish_error,
+		     "mend that; oam-refresh tries again");
+}
+
+static void check_upstream(struct doctor *doctor, struct service *service)
+{
+	const struct upstream_page one = { .limit = 1 };
+	const char *url = doctor->cli->settings->base_url;
+	struct json_object *assistants;
+	struct oam_error cause = { 0 };
+
+	if (service_list(service, &one, &assistants, &cause)) {
+		find(doctor, "upstream", url ? url : UPSTREAM_EMBEDDED, cause.message);
+		return;
+	}
+	json_object_put(assistants);
+	find(doctor, "upstream", url ? url : UPSTREAM_EMBEDDED, NULL);
+}
+
+static void check_store(struct doctor *doctor)
+{
+	struct oam_error cause = { 0 };
+	struct service *service;
+
+	if (service_open(doctor->cli->settings, &service, &cause)) {
+		find(doctor, "store", cause.detail[0] ? cause.detail : cause.message,
+		     cause.code == OAM_E_STORE_SCHEMA ? "run 'oam migrate'"
+						      : cause.message);
+		return;
+	}
+	find(doctor, "store", "its schema is this version's", NULL);
+	check_profile(doctor, service);
+	check_upstream(doctor, service);
+	service_close(service);
+}
+
+int command_doctor(struct cli *cli, struct oam_error *err)
+{
+	struct doctor doctor = { .cli = cli, .err = err };
+
+	doctor.findings = json_new_array(err);
+	check_settings(&doctor);
+	check_key(&doctor);
+	check_clock(&doctor);
+	check_files(&doctor);
+	check_hooks(&doctor);
+	check_socket(&doctor);
+	check_store(&doctor);
+	if (cli->json && error_result(err) == 0)
+		cli_print_json(doctor.findings, err);
+	json_object_put(doctor.findings);
+	if (doctor.failed)
+		return error_set(err, UNHEALTHY, NULL, doctor.failed);
+	return error_result(err);
+}

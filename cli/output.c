@@ -1,0 +1,231 @@
+/* Writing for people: tables, ages, colours, progress. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "cli.h"
+#include "clock.h"
+
+#define CELL_MAX 256
+#define BAR      30 /* characters */
+
+const char *cli_colour(FILE *stream, const char *colour)
+{
+	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if ((none && none[0] != '\0') || !term || strcmp(term, "dumb") == 0)
+		return "";
+	return isatty(fileno(stream)) ? colour : "";
+}
+
+void cli_say(const struct cli *cli, const char *format, ...)
+{
+	va_list arguments;
+
+	if (cli->quiet || cli->json)
+		return;
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+}
+
+int cli_print_json(struct json_object *tree, struct oam_error *err)
+{
+	const char *text = json_object_to_json_string_ext(
+		tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			      JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (!text)
+		return error_set(err, NO_MEMORY, NULL);
+	puts(text);
+	return 0;
+}
+
+int cli_print_id(const struct cli *cli, const char *id)
+{
+	if (cli->json)
+		printf("{ \"assistantId\": \"%s\" }\n", id);
+	else
+		puts(id);
+	return fflush(stdout);
+}
+
+/* ---- times ---- */
+
+void cli_age(int64_t ms, int64_t now, char *text, size_t size)
+{
+	static const struct {
+		int64_t ms;
+		const char *name;
+	} units[] = { { 24 * CLOCK_HOUR, "d" },
+		      { CLOCK_HOUR, "h" },
+		      { CLOCK_MINUTE, "min" },
+		      { CLOCK_SECOND, "s" } };
+	int64_t age = now >= ms ? now - ms : ms - now;
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (age < 2 * units[i].ms && units[i].ms > CLOCK_SECOND)
+			continue; /* "90 min" tells more than "1 h" */
+		if (age < units[i].ms)
+			break;
+		snprintf(text, size, "%s%lld %s%s", now >= ms ? "" : "in ",
+			 (long long)(age / units[i].ms), units[i].name,
+			 now >= ms ? " ago" : "");
+		return;
+	}
+	snprintf(text, size, "now");
+}
+
+/* Local time and age. */
+static void put_time(int64_t ms, char *text, size_t size)
+{
+	time_t seconds = (time_t)(ms / CLOCK_SECOND);
+	char age[32], local[32];
+	struct tm parts;
+
+	localtime_r(&seconds, &parts);
+	strftime(local, sizeof(local), "%Y-%m-%d %H:%M:%S", &parts);
+	cli_age(ms, clock_now(), age, sizeof(age));
+	snprintf(text, size, "%s (%s)", local, age);
+}
+
+/* ISO 8601 as clock_iso8601() writes it, to ms; -1 when it is none. */
+static int64_t parse_iso(const char *text)
+{
+	struct tm parts = { 0 };
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
+
+	if (!end || end[0] != '.' || strlen(end) != 5 || end[4] != 'Z')
+		return -1;
+	return timegm(&parts) * CLOCK_SECOND + strtol(end + 1, NULL, 10);
+}
+
+/* ---- tables ---- */
+
+/* Control characters could rewrite what the terminal shows. */
+static void tame(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7F)
+			*text = ' ';
+}
+
+/* Characters that `text` takes on the terminal, as well as we can tell. */
+static int width_of(const char *text)
+{
+	int width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xC0) != 0x80;
+	return width;
+}
+
+/* Cuts to `widest` characters, the last one then being an ellipsis. */
+static void cut(char *text, int widest)
+{
+	int left = widest - 1;
+
+	if (widest == 0 || width_of(text) <= widest)
+		return;
+	while (*text && left >= 0) {
+		if (((unsigned char)*text & 0xC0) != 0x80 && left-- == 0)
+			break;
+		text++;
+	}
+	strcpy(text, "…"); /* there were at least two characters more */
+}
+
+static void cell(struct json_object *row, const struct column *column, char *text)
+{
+	struct json_object *value = json_member(row, column->member);
+	int64_t ms = -1;
+
+	if (!value) {
+		snprintf(text, CELL_MAX, "-");
+		return;
+	}
+	if (column->kind == COLUMN_SECONDS)
+		ms = json_object_get_int64(value) * CLOCK_SECOND;
+	else if (column->kind == COLUMN_MS)
+		ms = json_object_get_int64(value);
+	else if (column->kind == COLUMN_ISO)
+		ms = parse_iso(json_object_get_string(value));
+	if (ms >= 0)
+		put_time(ms, text, CELL_MAX);
+	else
+		error_copy(text, CELL_MAX, json_object_get_string(value));
+	tame(text);
+	cut(text, column->widest);
+}
+
+static int column_width(struct json_object *rows, const struct column *column)
+{
+	int width = width_of(column->title);
+	char text[CELL_MAX];
+
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		cell(json_object_array_get_idx(rows, i), column, text);
+		if (width_of(text) > width)
+			width = width_of(text);
+	}
+	return width;
+}
+
+static void print_cell(const char *text, int width, bool last)
+{
+	printf("%s%*s", text, last ? 0 : width - width_of(text) + 2, "");
+}
+
+void cli_print_table(struct json_object *rows, const struct column *columns)
+{
+	int widths[16];
+	char text[CELL_MAX];
+
+	printf("%s", cli_colour(stdout, COLOUR_BOLD));
+	for (size_t c = 0; columns[c].title; c++) {
+		widths[c] = column_width(rows, &columns[c]);
+		print_cell(columns[c].title, widths[c], !columns[c + 1].title);
+	}
+	printf("%s\n", cli_colour(stdout, COLOUR_OFF));
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		for (size_t c = 0; columns[c].title; c++) {
+			cell(json_object_array_get_idx(rows, i), &columns[c], text);
+			print_cell(text, widths[c], !columns[c + 1].title);
+		}
+		putchar('\n');
+	}
+}
+
+void cli_print_members(struct json_object *object)
+{
+	json_object_object_foreach (object, name, value) {
+		const char *text = value ? json_object_get_string(value) : "-";
+		int64_t ms = json_object_is_type(value, json_type_string)
+				     ? parse_iso(text)
+				     : -1;
+		char shown[64];
+
+		if (strcmp(name, "created_at") == 0)
+			ms = json_object_get_int64(value) * CLOCK_SECOND;
+		if (ms >= 0)
+			put_time(ms, shown, sizeof(shown));
+		printf("%-20s %s\n", name, ms >= 0 ? shown : text);
+	}
+}
+
+void cli_progress(size_t done, size_t total, void *context)
+{
+	const struct cli *cli = context;
+	int filled = total ? (int)(BAR * done / total) : BAR;
+
+	if (cli->quiet || cli->json || !isatty(STDERR_FILENO))
+		return;
+	if (done < total && total > 100 && done % (total / 100))
+		return;
+	fprintf(stderr, "\r[%.*s%*s] %zu/%zu%s", filled, "##############################",
+		BAR - filled, "", done, total, done == total ? "\n" : "");
+}
