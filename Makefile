@@ -72,7 +72,13 @@ $(ENDPOINT): $(B)/cgi/%: $(B)/cgi/%.o $(B)/liboam.a
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(COMMAND): $(B)/cli/%: $(B)/cli/%.o $(CLI:%.c=$(B)/%.o) $(B)/liboam.a
+# An archive, so that a command takes only what it uses.
+$(B)/cli/commands.a: $(CLI:%.c=$(B)/%.o)
+	@echo 'AR $@'
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(COMMAND): $(B)/cli/%: $(B)/cli/%.o $(B)/cli/commands.a $(B)/liboam.a
 	@mkdir -p $(@D)
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)

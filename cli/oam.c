@@ -1,10 +1,11 @@
 /* oam: the assistant manager for people and scripts. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "refresh.h"
 
 struct command {
 	const char *name;
@@ -257,6 +258,8 @@ static int run(const struct command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	if (strcmp(program_invocation_short_name, "oam-refresh") == 0)
+		return refresh_main(argc, argv, service_open, false);
 	log_start("oam", LOG_LEVEL_WARN);
 	if (argc < 2)
 		return usage(stderr, STATUS_USAGE);

@@ -229,3 +229,17 @@ void cli_progress(size_t done, size_t total, void *context)
 	fprintf(stderr, "\r[%.*s%*s] %zu/%zu%s", filled, "##############################",
 		BAR - filled, "", done, total, done == total ? "\n" : "");
 }
+
+int cli_report(const char *program, const struct oam_error *err)
+{
+	if (err->message[0])
+		fprintf(stderr, "%s%s:%s %s%s%s%s\n", cli_colour(stderr, COLOUR_RED),
+			program, cli_colour(stderr, COLOUR_OFF), err->message,
+			err->detail[0] ? " (" : "", err->detail,
+			err->detail[0] ? ")" : "");
+	if (err->upstream.message[0])
+		fprintf(stderr, "The server said: %s\n", err->upstream.message);
+	if (err->code == OAM_E_USAGE)
+		return STATUS_USAGE;
+	return error_is_transient(err->code) ? STATUS_TEMPORARY : STATUS_FAILED;
+}

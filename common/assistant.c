@@ -130,6 +130,19 @@ static bool is_reserved(const char *name)
 	return strncmp(name, RESERVED_PREFIX, strlen(RESERVED_PREFIX)) == 0;
 }
 
+void assistant_drop_reserved(struct json_object *config)
+{
+	struct json_object *metadata = json_member(config, "metadata");
+
+	if (!metadata)
+		return;
+	json_object_object_foreach (metadata, name, value) {
+		(void)value;
+		if (is_reserved(name))
+			json_object_object_del(metadata, name); /* foreach allows it */
+	}
+}
+
 int assistant_keep_reserved(struct json_object *from, struct json_object *to,
 			    struct oam_error *err)
 {

@@ -71,6 +71,9 @@ struct json_object *assistant_stamp(struct json_object *config, const char *tag,
 int assistant_keep_reserved(struct json_object *from, struct json_object *to,
 			    struct oam_error *err);
 
+/* Takes the oam_ metadata pairs out of a configuration. */
+void assistant_drop_reserved(struct json_object *config);
+
 /* The object as the protocol shows it, defaults filled in. `created_at` is in ms. */
 struct json_object *assistant_object(const char *id, int64_t created_at,
 				     struct json_object *config, struct oam_error *err);

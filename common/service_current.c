@@ -140,6 +140,7 @@ int service_take_over(struct service *service, const struct profile *profile,
 		store_assistant_promote(store, profile->id, id, now, err);
 	store_profile_refreshed(store, profile->id, now, err);
 	store_profile_publish_at(store, profile->id, now, err);
+	assistant_drop_reserved(config); /* it may have been made elsewhere */
 	/* A profile without a past takes over how its first assistant is configured. */
 	if (profile->refreshed_at == 0 &&
 	    assistant_check(config, ASSISTANT_CREATE, "", &unfit) == 0 &&

@@ -113,18 +113,15 @@ static int64_t keep_count(const struct service *service, const struct profile *p
 
 void service_tidy(struct service *service, const struct profile *profile)
 {
-	struct service_cleanup cleanup = { 0 };
+	struct service_cleanup cleanup = { .keep_count = keep_count(service, profile) };
 	struct oam_error err = { 0 };
-	int64_t keep = keep_count(service, profile);
 	int64_t deadline = service->upstream->deadline;
 
-	if (keep == 0)
+	if (cleanup.keep_count == 0)
 		return;
 	if (!deadline) /* others may wait for the lease */
 		service->upstream->deadline = clock_monotonic() + TIDY_MAX;
-	if (service_surplus(service, profile, keep, clock_now() - PREVIOUS_GRACE,
-			    &cleanup.deleted, &err) == 0)
-		service_delete_all(service, &cleanup, &err);
+	service_clean(service, profile, clock_now() - PREVIOUS_GRACE, &cleanup, &err);
 	service->upstream->deadline = deadline;
 	if (error_result(&err))
 		log_write(LOG_LEVEL_WARN, "cleanup", "profile", profile->name, "error",
@@ -192,4 +189,20 @@ void service_deliver(struct service *service, const char *name,
 			  "profile", name, "id", profile.current, NULL);
 	if (!refresh || !refresh->keep_old)
 		service_tidy(service, &profile);
+}
+
+void service_deliver_soon(struct service *service, int64_t id)
+{
+	struct oam_error ignored = { 0 }; /* it stays due */
+	struct profile profile;
+	struct lease lease;
+
+	if (store_profile_next(service->store, id - 1, &profile, &ignored) <= 0)
+		return;
+	if (service_lease_try(service, &profile, &lease, &ignored) > 0) {
+		service_deliver(service, profile.name, NULL);
+		service_lease_release(service, &lease);
+	} else {
+		service->renewal_wanted = true;
+	}
 }

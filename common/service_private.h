@@ -59,6 +59,12 @@ int service_rotate(struct service *service, const struct profile *profile,
 void service_deliver(struct service *service, const char *profile,
 		     const struct service_refresh *refresh);
 
+/*
+ * Without the lease: delivers if nobody else holds it; else, or when hooks are to run, it
+ * is left to the next renewal.
+ */
+void service_deliver_soon(struct service *service, int64_t profile);
+
 /* With the lease: automatic cleanup. What fails is logged, and comes up again. */
 void service_tidy(struct service *service, const struct profile *profile);
 
@@ -82,15 +88,15 @@ int service_take_over(struct service *service, const struct profile *profile,
 int service_check_interval(int64_t interval, struct oam_error *err);
 
 /*
- * What cleanup may delete of the profile's: all that is older than its newest `keep`, but
- * the current one and what is in the making, and unless it was labelled before
- * `spare_previous_since` (0: no such favour) the previous one. With an upstream over HTTP
- * that includes assistants that carry this store's tag though the store does not know
- * them, as after an older backup came back. *ids: a JSON array; the caller releases it.
+ * Deletes all of the profile's that is older than its newest cleanup->keep_count, but the
+ * current one, what is in the making, what the files name, and unless it was labelled
+ * before `spare_previous_since` (0: no such favour) the previous one. With an upstream
+ * over HTTP that includes assistants that carry this store's tag though the store does
+ * not know them, as after an older backup came back.
  */
-int service_surplus(struct service *service, const struct profile *profile, int64_t keep,
-		    int64_t spare_previous_since, struct json_object **ids,
-		    struct oam_error *err);
+int service_clean(struct service *service, const struct profile *profile,
+		  int64_t spare_previous_since, struct service_cleanup *cleanup,
+		  struct oam_error *err);
 
 /*
  * Deletes the ids in cleanup->deleted, which keeps those that went; the others move to

@@ -113,18 +113,29 @@ class Site:
         keep = {k: os.environ[k] for k in ("PATH", "HOME", "TMPDIR") if k in os.environ}
         return {**keep, **SANITIZER_ENV, "OAM_ENV_FILE": str(self.env_file), **extra}
 
-    def oam(self, *arguments, check=True, **extra):
+    def command(self, program, *arguments, input=None, **extra):
+        """Runs a program of the command line; whatever its exit status."""
         done = subprocess.run(
-            [BUILD / "cli" / "oam", *arguments],
+            [BUILD / "cli" / program, *map(str, arguments)],
             env=self.environment(**extra),
+            cwd=self.folder,
+            input=input,
+            stdin=None if input is not None else subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert not SANITIZER_FAULT.search(done.stderr), done.stderr
+        return done
+
+    def oam(self, *arguments, check=True, **extra):
+        done = self.command("oam", *arguments, **extra)
         if check:
             assert done.returncode == 0, done.stderr
         return done
+
+    def oam_refresh(self, *arguments, **extra):
+        return self.command("oam-refresh", *arguments, **extra)
 
     def migrate(self):
         self.oam("migrate")

@@ -44,6 +44,8 @@ STATUS = {
     "consecutiveFailures": int,
     "lastError": (str, None),
     "lastFailure": (WHEN, None),
+    "published": bool,
+    "publishError": (str, None),
     "assistants": int,
     "keepCount": int,
     "environmentKey": str,

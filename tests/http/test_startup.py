@@ -1,5 +1,6 @@
 """What stops a program at its start, and what it says then; the command line's basics."""
 
+import re
 import base64
 import json
 import socket
@@ -162,7 +163,7 @@ def test_a_newer_schema_is_refused_and_kept(make_site):
 def test_migrating_twice_changes_nothing(make_site):
     site = make_site(start=False)
     tag = site.sql("SELECT tag FROM installation")
-    assert "up to date" in site.oam("migrate").stdout
+    assert "up to date" in site.oam("migrate").stderr
     assert site.sql("SELECT tag FROM installation") == tag
 
 
@@ -192,10 +193,10 @@ def test_every_column_is_explained(make_site):
             continue
         columns = [c[1] for c in site.sql(f"PRAGMA table_info({name})")]
         for column in columns:
-            at = sql.index(f"  {column} ")
-            following = [sql.find(f"\n  {c} ", at + 1) for c in columns]
-            end = min([f for f in following if f > 0], default=len(sql))
-            assert "--" in sql[at:end], f"{name}.{column}"
+            at = re.search(rf"(\n  |, ){column} ", sql).start()
+            following = [re.search(rf"(\n  |, ){c} ", sql[at + 2 :]) for c in columns]
+            end = min([at + 2 + f.start() for f in following if f], default=len(sql))
+            assert re.search(r"--|/\*", sql[at:end]), f"{name}.{column}"
 
 
 # ---- the command line ----
