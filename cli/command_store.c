@@ -108,7 +108,10 @@ static int restore_config(struct cli *cli, struct service *service, struct oam_e
 		goto out;
 	}
 	change.overrides = assistant_config_of(tree, err);
-	if (!change.overrides || service_profile_set(service, cli->profile, &change, err))
+	if (!change.overrides)
+		goto out;
+	assistant_drop_reserved(change.overrides); /* the manager's, not the profile's */
+	if (service_profile_set(service, cli->profile, &change, err))
 		goto out;
 	if (service_adopt(service, cli->profile, id, &gone) == 0) {
 		cli_print_id(cli, id);
@@ -122,6 +125,8 @@ static int restore_config(struct cli *cli, struct service *service, struct oam_e
 	if (error_result(err) == 0)
 		cli_say_published(cli, service);
 out:
+	if (error_result(err))
+		error_detail(err, "restoring %s", cli->config);
 	json_object_put(change.overrides);
 	json_object_put(tree);
 	free(text);
