@@ -1,0 +1,354 @@
+"""The cron job: what it does when, what it says, and what happens when files fail it."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, DAY, eventually
+from fake_upstream import Fault, FakeUpstream
+
+NOTHING, DONE, TEMPORARY, FAILED, USAGE = 0, 10, 75, 1, 2
+FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+
+
+@pytest.fixture
+def site(make_site):
+    return make_site(start=False)
+
+
+def published(site):
+    found = re.search(r"^OPENAI_ASSISTANT_ID=(.*)$", site.env_file.read_text(), re.M)
+    return found and found[1]
+
+
+def count(site, table="rotation"):
+    return site.sql(f"SELECT count(*) FROM {table}")[0][0]
+
+
+# ---- what it does ----
+
+
+def test_nothing_due_says_nothing(site):
+    site.oam("initialize")
+    before = site.db.read_bytes()
+    for arguments in ([], ["--quiet"], ["--jitter", "3600"], ["--profile", "default"]):
+        done = site.oam_refresh(*arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (NOTHING, "", "")
+    assert site.oam_refresh("--verbose").stdout == "Nothing is due.\n"
+    assert site.db.read_bytes() == before
+
+
+def test_a_store_without_profiles_has_nothing_due(site):
+    assert site.oam_refresh().returncode == NOTHING
+    assert count(site, "assistant") == 0
+
+
+def test_what_is_due_is_replaced_and_published(site):
+    old = site.oam("initialize").stdout.strip()
+    site.make_due()
+    plan = site.oam_refresh("--dry-run")
+    assert plan.returncode == NOTHING and plan.stdout == "default: would replace the assistant\n"
+    done = site.oam_refresh()
+    new = site.oam("current").stdout.strip()
+    assert done.stdout.startswith(f"default: {new} replaces {old}\n")
+    assert done.returncode == DONE and published(site) == new
+    assert site.sql("SELECT outcome FROM rotation ORDER BY rotation_id") == [("done",)] * 2
+
+
+def test_dry_run_changes_nothing(site):
+    site.oam("initialize")
+    site.make_due()
+    before = site.db.read_bytes()
+    for arguments in (["--dry-run"], ["--dry-run", "--force"]):
+        assert "would replace" in site.oam_refresh(*arguments).stdout
+    assert site.db.read_bytes() == before
+
+
+def test_force_quiet_and_one_profile(site):
+    site.oam("initialize")
+    site.oam("profile", "set", "extra")
+    site.oam("refresh", "--profile", "extra")
+    done = site.oam_refresh("--force", "--profile", "extra")
+    assert done.returncode == DONE and done.stdout.startswith("extra: asst_")
+    assert site.oam_refresh("--force", "--quiet").stdout == ""
+    assert count(site) == 5
+    unknown = site.oam_refresh("--profile", "nobody")
+    assert unknown.returncode == FAILED and "nobody" in unknown.stderr
+
+
+def test_an_interval_that_is_off_is_never_due(site):
+    site.oam("initialize")
+    site.oam("interval", "off")
+    site.sql("UPDATE profile SET refreshed_at = 1")
+    assert site.oam_refresh().returncode == NOTHING
+
+
+def test_a_deleted_assistant_is_replaced(site):
+    site.oam("delete", site.oam("initialize").stdout.strip())
+    assert site.oam_refresh().returncode == DONE
+    assert published(site) == site.oam("current").stdout.strip()
+
+
+def test_many_at_once_replace_it_once(site):
+    site.oam("initialize")
+    site.make_due()
+    runs = [
+        subprocess.Popen(
+            [BUILD / "cli" / "oam-refresh"],
+            env=site.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(10)
+    ]
+    results = [(p.communicate(timeout=60), p.returncode) for p in runs]
+    assert sorted({code for _, code in results}) == [NOTHING, DONE]
+    assert [err for (_, err), _ in results if err] == []
+    assert [code for _, code in results].count(DONE) == 1
+    assert count(site) == 2
+
+
+def test_old_assistants_go(make_site):
+    site = make_site({"OAM_KEEP_COUNT": "2"}, start=False)
+    for _ in range(5):
+        site.oam("create")
+    assert site.oam_refresh("--dry-run").stdout == "default: would delete old assistants\n"
+    done = site.oam_refresh()
+    assert (done.returncode, done.stdout) == (DONE, "default: old assistants deleted\n")
+    assert count(site, "assistant WHERE label <> 'deleted'") == 2
+    assert site.oam_refresh().returncode == NOTHING
+
+
+def test_misuse(site):
+    for arguments in (["--nonsense"], ["extra"], ["--jitter", "x"], ["--jitter", "-1"]):
+        done = site.oam_refresh(*arguments)
+        assert done.returncode == USAGE and done.stderr and not done.stdout
+
+
+def test_jitter_waits_only_when_something_is_due(site):
+    site.oam("initialize")
+    start = time.monotonic()
+    assert site.oam_refresh("--jitter", 86400).returncode == NOTHING
+    assert time.monotonic() - start < 10
+    site.make_due()
+    process = subprocess.Popen(
+        [BUILD / "cli" / "oam-refresh", "--jitter", "86400"],
+        env=site.environment(),
+        stdin=subprocess.DEVNULL,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2)  # it would be bad luck of 1 in 40,000
+    process.kill()
+    process.wait()
+    assert count(site) == 1
+
+
+# ---- failures ----
+
+
+def test_failures_are_told_apart(make_site):
+    server = FakeUpstream()
+    site = make_site({"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k"}, start=False)
+    site.oam("initialize")
+    for status, code in ((503, TEMPORARY), (401, FAILED)):
+        site.sql("UPDATE profile SET retry_at = 0")
+        site.make_due()
+        server.faults[:] = [Fault("status", "POST", status=status, times=99)]
+        done = site.oam_refresh()
+        assert done.returncode == code and done.stderr.startswith("oam-refresh: default: ")
+        # Backed off: the next minute does not ask again.
+        asked = len(server.requests)
+        assert site.oam_refresh().returncode == NOTHING
+        assert len(server.requests) == asked
+    server.faults.clear()
+    site.sql("UPDATE profile SET retry_at = 0")
+    assert site.oam_refresh().returncode == DONE
+    server.close()
+
+
+def test_no_store(make_site):
+    site = make_site(start=False, migrate=False)
+    done = site.oam_refresh()
+    assert done.returncode == FAILED and "oam migrate" in done.stderr
+
+
+@pytest.fixture
+def blocked(make_site):
+    """A site whose JSON file cannot be written: a file stands where its folder should."""
+    site = make_site({"OAM_CONFIG_FILE": "blocked/assistant.json"}, start=False)
+    (site.folder / "blocked").write_text("in the way")
+    return site
+
+
+def test_publishing_that_fails_is_retried_without_another_assistant(blocked):
+    site = blocked
+    made = site.oam("initialize")
+    id = made.stdout.strip()
+    assert "could not be published yet" in made.stderr
+    assert published(site) == id  # the one file that could be written
+    status = json.loads(site.oam("status", "--json").stdout)
+    assert status["published"] is False and status["publishError"]
+    assert str(site.folder) not in status["publishError"]
+    assert site.sql("SELECT published FROM status") == [("failed",)]
+    assert site.oam_refresh().returncode == NOTHING  # not each minute
+    site.sql("UPDATE profile SET publish_at = 1")
+    again = site.oam_refresh()
+    assert again.returncode == TEMPORARY and "not in the application's files" in again.stderr
+    (site.folder / "blocked").unlink()
+    site.sql("UPDATE profile SET publish_at = 1")
+    done = site.oam_refresh()
+    assert (done.returncode, done.stdout) == (DONE, f"default: {id} is published\n")
+    assert json.loads((site.folder / "blocked/assistant.json").read_text())["assistantId"] == id
+    assert site.oam_refresh().returncode == NOTHING
+    assert count(site) == 1 and count(site, "assistant") == 1
+
+
+def test_what_the_files_name_is_not_cleaned_up(make_site):
+    """Applications go on with the old id as long as they cannot read the new one."""
+    site = make_site({"OAM_CONFIG_FILE": "blocked/a.json", "OAM_KEEP_COUNT": "1"}, start=False)
+    first = site.oam("initialize").stdout.strip()
+    (site.folder / "blocked" / "a.json").unlink()
+    (site.folder / "blocked").rmdir()
+    (site.folder / "blocked").write_text("in the way")
+    site.oam("refresh")
+    site.oam("refresh")
+    site.sql("UPDATE assistant SET updated_at = 1")
+    site.oam("cleanup", "1", "--yes")
+    assert site.sql("SELECT label FROM assistant WHERE id = ?", first) != [("deleted",)]
+
+
+def test_a_published_answer_over_http(make_site):
+    site = make_site()
+    id = site.post("/refresh").data["newAssistantId"]
+    assert published(site) == id
+    assert site.get("/status").data["published"] is True
+
+
+# ---- hooks ----
+
+
+def add_hook(site, stage, name, script):
+    folder = site.folder / "hooks" / stage
+    folder.mkdir(parents=True, exist_ok=True)
+    hook = folder / name
+    hook.write_text(f"#!/bin/sh\n{script}\n")
+    hook.chmod(0o755)
+
+
+def trace(site):
+    path = site.folder / "trace"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def hooked(make_site):
+    site = make_site({"OAM_HOOKS_DIR": "hooks"}, start=False)
+    for stage in ("pre", "deploy", "post"):
+        add_hook(
+            site,
+            f"{stage}.d",
+            "10-trace",
+            f"echo {stage} $OAM_PROFILE $OAM_REASON ${{OAM_PREVIOUS_ASSISTANT_ID:--}} "
+            f"${{OAM_ASSISTANT_ID:--}} $(grep -o 'asst_.*' {site.env_file}) "
+            f">> {site.folder}/trace",
+        )
+    return site
+
+
+def test_hooks_around_a_rotation(hooked):
+    site = hooked
+    first = site.oam("initialize").stdout.strip()
+    site.make_due()
+    site.oam_refresh()
+    second = site.oam("current").stdout.strip()
+    assert trace(site) == [
+        "pre default initialize - -",
+        f"deploy default initialize - {first} {first}",
+        f"post default initialize - {first} {first}",
+        f"pre default cron {first} - {first}",
+        f"deploy default cron {first} {second} {second}",
+        f"post default cron {first} {second} {second}",
+    ]
+
+
+def test_hooks_after_a_request_run_beside_it(hooked):
+    site = hooked
+    add_hook(site, "deploy.d", "00-slow", "sleep 3")
+    site.start()
+    start = time.monotonic()
+    id = site.post("/refresh").data["newAssistantId"]
+    assert time.monotonic() - start < 2.5
+    eventually(lambda: f"deploy default api - {id} {id}" in trace(site))
+    eventually(lambda: site.get("/status").data["published"])
+    assert len([line for line in trace(site) if line.startswith("deploy")]) == 1
+
+
+def test_hooks_that_fail_fail_nothing(hooked):
+    site = hooked
+    for stage in ("pre.d", "deploy.d", "post.d"):
+        add_hook(site, stage, "00-bad", "echo secret-ish >&2; exit 3")
+    done = site.oam("initialize")
+    assert "exit status 3" in done.stderr and len(trace(site)) == 3
+    assert json.loads(site.oam("status", "--json").stdout)["published"] is True
+
+
+def test_post_hooks_also_after_a_failure(make_site):
+    site = make_site(
+        {"OAM_HOOKS_DIR": "hooks", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, start=False
+    )
+    for stage in ("pre", "deploy", "post"):
+        add_hook(site, f"{stage}.d", "x", f"echo {stage} >> {site.folder}/trace")
+    assert site.oam("refresh", check=False).returncode == 75
+    assert trace(site) == ["pre", "post"]
+
+
+def test_deploy_hook_of_the_command_line(site):
+    hook = f'echo "$OAM_REASON $OAM_ASSISTANT_ID ${{JWT_SECRET:-clean}}" >> {site.folder}/trace'
+    id = site.oam("refresh", "--deploy-hook", hook, JWT_SECRET="x" * 40).stdout.strip()
+    assert trace(site) == [f"cli {id} clean"]
+
+
+# ---- a week ----
+
+
+def test_a_week_of_cron(site, record_property):
+    """WEEK_STEP: minutes between two runs; 1 is what a crontab would do."""
+    if not FAKETIME.exists():
+        pytest.skip("libfaketime is not there")
+    step = int(os.environ.get("WEEK_STEP", "1"))
+    site.oam("initialize")
+    site.make_due()  # the week begins with a refresh; the next are a day and a minute apart
+    start = int(time.time()) + 1
+    runs, statuses, outputs = 0, {}, []
+    environment = site.environment(
+        LD_PRELOAD=str(FAKETIME),
+        ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=0",
+        FAKETIME_DONT_FAKE_MONOTONIC="1",
+    )
+    for minute in range(step, 7 * 24 * 60 + 1, step):
+        environment["FAKETIME"] = time.strftime(
+            "@%Y-%m-%d %H:%M:%S", time.localtime(start + 60 * minute)
+        )
+        done = subprocess.run(
+            [BUILD / "cli" / "oam-refresh"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        runs += 1
+        statuses[done.returncode] = statuses.get(done.returncode, 0) + 1
+        outputs += done.stdout.splitlines() + done.stderr.splitlines()
+    assert statuses == {NOTHING: runs - 7, DONE: 7}
+    replaced = [line for line in outputs if "replaces" in line]
+    assert len(replaced) == 7 and count(site) == 8
+    assert len([line for line in outputs if "is published" in line]) == 7
+    backups = list((site.folder / "config").glob("*.bak"))
+    assert len(backups) == 7  # published once a rotation
+    assert published(site) == re.match(r"default: (\S+)", replaced[-1])[1]
+    assert count(site, "assistant WHERE label <> 'deleted'") <= 6
+    record_property("note", f"a week of cron: {runs} runs, {statuses}, 7 rotations")
