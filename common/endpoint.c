@@ -285,6 +285,7 @@ static int serve_cgi(struct program *program)
 	struct service *service = NULL;
 	bool wanted;
 
+	workers_release_signals(); /* the web server may end us, and people the renewal */
 	if (!channel)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);

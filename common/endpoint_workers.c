@@ -228,6 +228,13 @@ void workers_hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+void workers_release_signals(void)
+{
+	handle(SIGTERM, SIG_DFL);
+	handle(SIGUSR1, SIG_DFL);
+	release_signals();
+}
+
 /* Who started us, or, for an heir, who started the one before. */
 static void learn_heritage(struct supervisor *s)
 {
