@@ -19,7 +19,7 @@ bool profile_name_is_valid(const char *name)
 	"       EXISTS (SELECT 1 FROM rotation r "                                \
 	"                WHERE r.profile_id = p.profile_id "                      \
 	"                  AND r.ended_at IS NULL), "                             \
-	"       p.verified_at "                                                   \
+	"       p.verified_at, coalesce(c.upstream = 'embedded', 0) "             \
 	"  FROM profile p "                                                       \
 	"  LEFT JOIN assistant c "                                                \
 	"    ON c.profile_id = p.profile_id AND c.label = 'current' "             \
@@ -50,6 +50,7 @@ static int read_profile(struct query *q, struct profile *profile)
 		profile->lease_until = query_get_integer(q, 12);
 		profile->unfinished = query_get_integer(q, 13) != 0;
 		profile->verified_at = query_get_integer(q, 14);
+		profile->current_is_hosted = query_get_integer(q, 15) != 0;
 	}
 	return query_close(q) ? -1 : found;
 }
