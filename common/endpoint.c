@@ -1,5 +1,6 @@
 #include "endpoint.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -286,6 +287,7 @@ static int serve_cgi(struct program *program)
 	struct service *service = NULL;
 	bool wanted;
 
+	workers_release_signals(); /* the web server may end us, and people the renewal */
 	if (!channel)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
@@ -323,6 +325,21 @@ static int load(struct program *program, struct oam_error *err)
 	return token_verifier_open(&program->settings, &program->verifier, err);
 }
 
+/*
+ * A FastCGI server may leave all descriptors but 0 closed (FastCGI 1.0, 2.2). What is
+ * opened next would take their numbers, and the log's lines with them.
+ */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int endpoint_main(const struct endpoint *endpoint)
 {
 	struct program program = { .endpoint = endpoint };
@@ -330,6 +347,7 @@ int endpoint_main(const struct endpoint *endpoint)
 	bool is_cgi;
 	int status = 1;
 
+	fill_standard_descriptors();
 	workers_hold_signals();
 	is_cgi = channel_is_cgi();
 	log_start(endpoint->name, LOG_LEVEL_INFO);

@@ -228,6 +228,13 @@ void workers_hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+void workers_release_signals(void)
+{
+	handle(SIGTERM, SIG_DFL);
+	handle(SIGUSR1, SIG_DFL);
+	release_signals();
+}
+
 /* Who started us, or, for an heir, who started the one before. */
 static void learn_heritage(struct supervisor *s)
 {
@@ -246,16 +253,25 @@ static bool is_gone(pid_t pid)
 	return kill(pid, 0) && errno == ESRCH;
 }
 
+/* True when fork(2) failed the last time: no SIGCHLD will come to try again. */
+static bool somebody_missing(const struct supervisor *s)
+{
+	for (int i = 0; i < s->workers->count; i++)
+		if (!s->children[i].pid)
+			return true;
+	return false;
+}
+
 /* The next signal; for an heir SIGTERM as well once the web server is gone. */
 static int next_signal(const struct supervisor *s, const sigset_t *set)
 {
 	const struct timespec second = { .tv_sec = 1 };
 	int signal;
 
-	if (!s->is_heir)
+	if (!s->is_heir && !somebody_missing(s))
 		return sigwaitinfo(set, NULL);
 	signal = sigtimedwait(set, NULL, &second);
-	return signal < 0 && is_gone(s->web_server) ? SIGTERM : signal;
+	return signal < 0 && s->is_heir && is_gone(s->web_server) ? SIGTERM : signal;
 }
 
 int workers_run(const struct workers *workers)
@@ -281,8 +297,9 @@ int workers_run(const struct workers *workers)
 				clock_sleep(CRASH_INTERVAL);
 			start_missing_workers(&s);
 			break;
-		default:
-			break; /* interrupted: wait again */
+		default: /* interrupted, or a second has passed */
+			start_missing_workers(&s);
+			break;
 		}
 	}
 }

@@ -30,6 +30,9 @@ struct workers {
  */
 void workers_hold_signals(void);
 
+/* Undoes that, libfcgi's handlers too: for a plain CGI program, which has no workers. */
+void workers_release_signals(void);
+
 /* Returns in the supervisor when all is over, with the program's exit status. */
 int workers_run(const struct workers *workers);
 

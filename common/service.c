@@ -70,12 +70,16 @@ bool service_interval_passed(const struct profile *profile, int64_t now)
 	return profile->interval > 0 && now - profile->refreshed_at >= profile->interval;
 }
 
-/* The embedded upstream is the store: there is nothing to ask. */
+/*
+ * The embedded upstream is the store: there is nothing to ask of what it hosts. It will
+ * deny an id that is from the time before OPENAI_BASE_URL was unset.
+ */
 static bool verification_is_due(const struct service *service,
 				const struct profile *profile, int64_t now)
 {
-	return service->settings->base_url &&
-	       now - profile->verified_at >= VERIFY_INTERVAL;
+	if (!service->settings->base_url)
+		return !profile->current_is_hosted;
+	return now - profile->verified_at >= VERIFY_INTERVAL;
 }
 
 int service_work(const struct service *service, const struct profile *profile,

@@ -76,6 +76,7 @@ struct profile {
 	int64_t failed_at; /* 0: not since the last good refresh */
 	char last_error[OAM_MESSAGE_MAX];
 	char current[ASSISTANT_ID_SIZE];
+	bool current_is_hosted; /* it lives in this store, not on another server */
 	char previous[ASSISTANT_ID_SIZE];
 	int64_t lease_until; /* 0: nobody refreshes it */
 	bool unfinished;     /* a rotation began and did not end */
@@ -167,7 +168,8 @@ struct assistant {
 	int64_t profile; /* 0: not owned */
 	enum assistant_label label;
 	int64_t created_at, updated_at;
-	struct json_object *config; /* owned by this struct */
+	char *upstream;             /* where it lives; owned by this struct */
+	struct json_object *config; /* likewise */
 };
 
 void assistant_release(struct assistant *assistant);

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "store_query.h"
@@ -19,20 +20,28 @@ static enum assistant_label label_of(const char *text)
 
 void assistant_release(struct assistant *assistant)
 {
+	free(assistant->upstream);
 	json_object_put(assistant->config);
 	*assistant = (struct assistant){ 0 };
 }
 
-#define ASSISTANT_COLUMNS "id, profile_id, label, created_at, updated_at, config"
+#define ASSISTANT_COLUMNS \
+	"id, profile_id, label, created_at, updated_at, upstream, config"
 
 static void read_columns(struct query *q, struct assistant *assistant)
 {
+	const char *upstream;
+
 	query_copy_text(q, 0, assistant->id, sizeof(assistant->id));
 	assistant->profile = query_get_integer(q, 1);
 	assistant->label = label_of(query_get_text(q, 2));
 	assistant->created_at = query_get_integer(q, 3);
 	assistant->updated_at = query_get_integer(q, 4);
-	assistant->config = query_get_json(q, 5);
+	upstream = query_get_text(q, 5);
+	assistant->upstream = upstream ? strdup(upstream) : NULL;
+	if (!assistant->upstream)
+		error_set(q->err, NO_MEMORY, NULL);
+	assistant->config = query_get_json(q, 6);
 }
 
 static int read_one(struct query *q, struct assistant *assistant)

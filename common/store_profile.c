@@ -19,8 +19,9 @@ bool profile_name_is_valid(const char *name)
 	"       EXISTS (SELECT 1 FROM rotation r "                                \
 	"                WHERE r.profile_id = p.profile_id "                      \
 	"                  AND r.ended_at IS NULL), "                             \
-	"       p.verified_at, p.publish_at, p.publish_failures, "                \
-	"       p.publish_error, p.published_id "                                 \
+	"       p.verified_at, coalesce(c.upstream = 'embedded', 0), "            \
+	"       p.publish_at, p.publish_failures, p.publish_error, "              \
+	"       p.published_id "                                                  \
 	"  FROM profile p "                                                       \
 	"  LEFT JOIN assistant c "                                                \
 	"    ON c.profile_id = p.profile_id AND c.label = 'current' "             \
@@ -51,11 +52,12 @@ static int read_profile(struct query *q, struct profile *profile)
 		profile->lease_until = query_get_integer(q, 12);
 		profile->unfinished = query_get_integer(q, 13) != 0;
 		profile->verified_at = query_get_integer(q, 14);
-		profile->publish_at = query_get_integer(q, 15);
-		profile->publish_failures = query_get_integer(q, 16);
-		query_copy_text(q, 17, profile->publish_error,
+		profile->current_is_hosted = query_get_integer(q, 15) != 0;
+		profile->publish_at = query_get_integer(q, 16);
+		profile->publish_failures = query_get_integer(q, 17);
+		query_copy_text(q, 18, profile->publish_error,
 				sizeof(profile->publish_error));
-		query_copy_text(q, 18, profile->published, sizeof(profile->published));
+		query_copy_text(q, 19, profile->published, sizeof(profile->published));
 	}
 	return query_close(q) ? -1 : found;
 }

@@ -25,7 +25,7 @@ static int embedded_create(struct upstream *upstream, struct json_object *config
 	return *assistant ? 0 : -1;
 }
 
-/* Finds a row that this upstream still hosts. */
+/* Finds a row that this upstream still hosts; the store has those of other servers too. */
 static int find(struct upstream *upstream, const char *id, struct assistant *row,
 		struct oam_error *err)
 {
@@ -33,7 +33,8 @@ static int find(struct upstream *upstream, const char *id, struct assistant *row
 
 	if (found < 0)
 		return -1;
-	if (found && row->label != LABEL_DELETED)
+	if (found && row->label != LABEL_DELETED &&
+	    strcmp(row->upstream, upstream->name) == 0)
 		return 0;
 	if (found)
 		assistant_release(row);
@@ -90,8 +91,13 @@ out:
 static int embedded_remove(struct upstream *upstream, const char *id,
 			   struct oam_error *err)
 {
-	int changed = store_assistant_delete(upstream->store, id, clock_now(), err);
+	struct assistant row;
+	int changed;
 
+	if (find(upstream, id, &row, err))
+		return -1;
+	assistant_release(&row);
+	changed = store_assistant_delete(upstream->store, id, clock_now(), err);
 	if (changed < 0)
 		return -1;
 	return changed ? 0 : error_set(err, ASSISTANT_NOT_FOUND, NULL, id);

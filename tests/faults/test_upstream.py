@@ -227,6 +227,20 @@ def test_a_stored_id_is_verified_now_and_then(site, upstream):
     agree(site, upstream)
 
 
+def test_an_id_of_a_server_that_is_no_longer_used_is_replaced(site, upstream):
+    """As when OPENAI_BASE_URL is unset because OpenAI switched its server off."""
+    old = site.post("/initialize").data["assistantId"]
+    site.stop()
+    site.set_env()
+    site.start()
+    assert site.get(f"/details/{old}").error["code"] == "assistant_not_found"
+    assert site.get("/current").data["assistantId"] == old
+    eventually(lambda: site.get("/current").data["assistantId"] != old)
+    new = site.post("/initialize").data["assistantId"]
+    assert [a["id"] for a in site.get("/list").data["assistants"]] == [new]
+    assert list(upstream.assistants) == [old]
+
+
 def test_a_404_from_openai_says_what_happened(make_site, tmp_path):
     """Nothing of this reaches OpenAI: a proxy leads the name to this machine."""
     server, authority = make_certificate(tmp_path, x509.DNSName("api.openai.com"))

@@ -1,5 +1,7 @@
 """The same binaries as plain CGI programs (RFC 3875): one process a request."""
 
+import signal
+import socket
 import subprocess
 import time
 
@@ -105,3 +107,24 @@ def test_on_a_terminal_it_says_what_it_is(make_site):
         timeout=30,
     )
     assert done.returncode == 2 and "CGI program" in done.stderr
+
+
+def test_sigterm_ends_a_request_in_hand(make_site):
+    """A web server ends a program that takes too long, here one whose upstream is mute."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        base = f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
+        site = make_site({"OPENAI_BASE_URL": base}, start=False)
+        process = subprocess.Popen(
+            [BUILD / "cgi" / "list"],
+            env=site.environment(
+                HTTP_AUTHORIZATION=f"Bearer {make_token()}",
+                REQUEST_METHOD="GET",
+                SCRIPT_NAME="/api/openai-assistant/list",
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+        mute.accept()
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=10)[0] == b""
+        assert process.returncode == -signal.SIGTERM

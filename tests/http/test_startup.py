@@ -3,6 +3,7 @@
 import re
 import base64
 import json
+import os
 import socket
 import subprocess
 
@@ -133,6 +134,26 @@ def test_the_supervisor_stops_too(idle):
             timeout=30,
         )
     assert done.returncode == 1 and "too short" in done.stderr
+
+
+def test_closed_descriptors_are_not_taken_by_others(idle):
+    """FastCGI 1.0, 2.2: none but 0 need be open. Log lines must not reach what takes 2."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(idle.run / "s"))
+        listener.listen()
+        process = subprocess.Popen(
+            [BUILD / "cgi" / "status"],
+            env=idle.environment(),
+            stdin=listener,
+            preexec_fn=lambda: (os.close(1), os.close(2)),
+        )
+    try:
+        for pid in eventually(lambda: idle.workers("status")):
+            for fd in (1, 2):
+                assert os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null"
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 # ---- migration ----
