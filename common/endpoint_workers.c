@@ -87,6 +87,7 @@ static void inherit(const struct supervisor *s)
 	if (read(s->heritage[0], &byte, 1) != 1)
 		return;
 	snprintf(pid, sizeof(pid), "%d", (int)s->web_server);
+	prctl(PR_SET_PDEATHSIG, 0); /* it would survive execv(2) */
 	if (setenv(HEIR_VARIABLE, pid, 1) == 0)
 		execv("/proc/self/exe", arguments);
 	log_write(LOG_LEVEL_ERROR, "cannot-inherit", NULL);

@@ -8,9 +8,10 @@
 
 static const struct {
 	int status;
-	const char *code, *reason;
+	const char *code, *reason, *name;
 } rows[] = {
-#define X(name, status, code, reason, text) [OAM_E_##name] = { status, code, reason },
+#define X(name, status, code, reason, text) \
+	[OAM_E_##name] = { status, code, reason, #name },
 	OAM_ERRORS(X)
 #undef X
 };
@@ -96,6 +97,21 @@ int error_result(const struct oam_error *err)
 int error_status(enum oam_code code)
 {
 	return code == OAM_OK ? 200 : rows[code].status;
+}
+
+const char *error_name(enum oam_code code)
+{
+	return code == OAM_OK ? NULL : rows[code].name;
+}
+
+int error_again(struct oam_error *err, const char *name, const char *message)
+{
+	enum oam_code code = OAM_E_UPSTREAM_FAILED;
+
+	for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (name && strcmp(rows[i].name, name) == 0)
+			code = (enum oam_code)i;
+	return error_fill(err, code, NULL, "%s", message);
 }
 
 const char *error_code(enum oam_code code)

@@ -65,6 +65,7 @@ X(NOT_PUBLISHED,         503, "not_published",          NULL, "The new id is in 
 X(STORE_BUSY,            503, "store_busy",             NULL, "The store is busy. Try again.") \
 X(STORE_SCHEMA,          503, "store_not_migrated",     NULL, "The store has schema version %d, this program needs %d. Run 'oam migrate'.") \
 X(STORE_FAILED,          503, "store_failed",           NULL, "The store cannot be used now.") \
+X(INTERRUPTED,           503, "refresh_interrupted",    NULL, "The refresh was interrupted before anything was created.") \
 X(WAIT_TIMED_OUT,        503, "refresh_in_progress",    NULL, "Another process is still creating the assistant of profile '%s'.") \
 X(UPSTREAM_TIMEOUT,      504, "upstream_timeout",       NULL, "The assistants server did not answer in time.")
 /* clang-format on */
@@ -120,6 +121,13 @@ void error_copy(char *to, size_t size, const char *text);
 
 /* 0 when nothing went wrong so far, else -1: the last line of a run of calls. */
 int error_result(const struct oam_error *err);
+
+/*
+ * The row's name, by which an error can be kept, and the same error again from it and its
+ * message. An unknown name, as of another version, is UPSTREAM_FAILED.
+ */
+const char *error_name(enum oam_code code);
+int error_again(struct oam_error *err, const char *name, const char *message);
 
 /* The row's columns. The reason is NULL where the row has none. */
 int error_status(enum oam_code code);

@@ -387,11 +387,6 @@ bool http_batch_room(const struct http_batch *batch)
 	return batch->busy < HTTP_BATCH_MAX;
 }
 
-bool http_batch_busy(const struct http_batch *batch)
-{
-	return batch->busy > 0;
-}
-
 int http_batch_add(struct http_batch *batch, const char *method, const char *path,
 		   int64_t timeout, void *context, struct oam_error *err)
 {

@@ -58,7 +58,6 @@ void http_batch_close(struct http_batch *batch);
 int http_batch_add(struct http_batch *batch, const char *method, const char *path,
 		   int64_t timeout, void *context, struct oam_error *err);
 bool http_batch_room(const struct http_batch *batch);
-bool http_batch_busy(const struct http_batch *batch);
 
 /*
  * Waits at most `timeout` ms for one to end: 1 with its *answer (the caller frees the

@@ -191,9 +191,8 @@ static int establish(struct service *service, struct profile *profile, const cha
 static int look_again(struct service *service, struct profile *profile, int64_t since,
 		      char id[ASSISTANT_ID_SIZE], struct oam_error *err)
 {
-	char message[OAM_MESSAGE_MAX];
-	bool failed = false;
-	int ended;
+	struct oam_error cause = { 0 };
+	int failed;
 
 	if (service_profile_again(service, profile, err))
 		return -1;
@@ -201,11 +200,10 @@ static int look_again(struct service *service, struct profile *profile, int64_t 
 		memcpy(id, profile->current, sizeof(profile->current));
 		return 1;
 	}
-	ended = store_rotation_last(service->store, profile->id, since, &failed, message,
-				    err);
-	if (ended > 0 && failed)
-		return error_set(err, UPSTREAM_FAILED, NULL, message);
-	return ended < 0 ? -1 : 0;
+	failed = store_rotation_failed(service->store, profile->id, since, &cause, err);
+	if (failed > 0)
+		*err = cause;
+	return failed ? -1 : 0;
 }
 
 /* Takes the lease and establishes, or shares what the holder of the lease makes. */
@@ -216,6 +214,8 @@ static int establish_or_wait(struct service *service, struct profile *profile,
 	int64_t deadline = clock_monotonic() + WAIT_MAX, since = clock_now();
 	struct lease lease;
 
+	if (service->upstream->deadline) /* all that comes after shares this time */
+		deadline = service->upstream->deadline;
 	for (;;) {
 		int held = service_lease_try(service, profile, &lease, err), known;
 

@@ -64,7 +64,8 @@ void service_lease_release(struct service *service, struct lease *lease)
 struct run {
 	struct service *service;
 	const struct profile *profile;
-	struct json_object *config; /* of the profile from now on */
+	struct json_object *config;    /* what the assistant is made from */
+	struct json_object *overrides; /* what the profile takes over, or NULL */
 	int64_t rotation;
 	int64_t started; /* when the intent was written */
 	char nonce[ASSISTANT_NONCE_SIZE];
@@ -86,9 +87,9 @@ static int write_intent(struct run *run, const char *reason, struct oam_error *e
 	if (random_base62(run->nonce, ASSISTANT_NONCE_LENGTH, err))
 		return -1;
 	run->started = clock_now();
-	return store_rotation_start(run->service->store, run->profile->id, reason,
-				    run->nonce, run->config, run->profile->current,
-				    run->started, &run->rotation, err);
+	return store_rotation_start(
+		run->service->store, run->profile->id, reason, run->nonce, run->config,
+		run->overrides, run->profile->current, run->started, &run->rotation, err);
 }
 
 /*
@@ -170,10 +171,36 @@ static int confirm(struct run *run, struct oam_error *err)
 	struct upstream *upstream = run->service->upstream;
 	struct json_object *assistant;
 
-	if (upstream->retrieve(upstream, run->id, &assistant, err))
+	struct oam_error cause = { 0 };
+
+	if (upstream->retrieve(upstream, run->id, &assistant, &cause) == 0) {
+		json_object_put(assistant);
+		return 0;
+	}
+	/* The caller has not named this id: that it is not there is the server's fault. */
+	if (cause.code == OAM_E_ASSISTANT_NOT_FOUND)
+		return error_set(err, UPSTREAM_FAILED, NULL,
+				 "the assistant that it has made is not there");
+	*err = cause;
+	return -1;
+}
+
+/* The profile may have been changed since the refresh began: only overrides count. */
+static int take_over_overrides(struct run *run, struct oam_error *err)
+{
+	struct store *store = run->service->store;
+	struct json_object *present, *config;
+
+	if (!run->overrides)
+		return 0;
+	if (store_profile_config(store, run->profile->id, &present, err))
 		return -1;
-	json_object_put(assistant);
-	return 0;
+	config = assistant_merge(present, run->overrides, err);
+	if (config)
+		store_profile_set_config(store, run->profile->id, config, err);
+	json_object_put(config);
+	json_object_put(present);
+	return error_result(err);
 }
 
 /* The moment of change: everything in one transaction. */
@@ -185,7 +212,7 @@ static int promote(struct run *run, const char *outcome, struct oam_error *err)
 	if (store_begin(store, err))
 		return -1;
 	if (store_assistant_promote(store, run->profile->id, run->id, now, err) == 0 &&
-	    store_profile_set_config(store, run->profile->id, run->config, err) == 0 &&
+	    take_over_overrides(run, err) == 0 &&
 	    store_profile_refreshed(store, run->profile->id, now, err) == 0 &&
 	    store_profile_publish_at(store, run->profile->id, now, err) == 0 &&
 	    store_rotation_end(store, run->rotation, outcome, NULL, now, err) == 0)
@@ -213,11 +240,13 @@ static void note_failure(const struct run *run, const struct oam_error *cause)
 	log_outcome(run, "failed", cause);
 	if (store_begin(store, &err))
 		return; /* the intent stays open, and recovery comes back to it */
-	store_profile_failed(store, run->profile->id, cause->message, now,
-			     now + service_retry_delay(run->profile->failures), &err);
+	/* What a caller asked for and the server refuses says nothing of the rotation. */
+	if (!(run->overrides && cause->code == OAM_E_UPSTREAM_REFUSED))
+		store_profile_failed(store, run->profile->id, cause->message, now,
+				     now + service_retry_delay(run->profile->failures),
+				     &err);
 	if (!run->maybe_created && run->rotation)
-		store_rotation_end(store, run->rotation, "failed", cause->message, now,
-				   &err);
+		store_rotation_end(store, run->rotation, "failed", cause, now, &err);
 	if (error_result(&err) == 0)
 		store_commit(store, &err);
 	store_rollback(store);
@@ -245,7 +274,9 @@ static struct json_object *next_config(struct service *service,
 int service_rotate(struct service *service, const struct profile *profile,
 		   struct service_refresh *refresh, struct oam_error *err)
 {
-	struct run run = { .service = service, .profile = profile };
+	struct run run = { .service = service,
+			   .profile = profile,
+			   .overrides = refresh->overrides };
 	struct json_object *assistant = NULL;
 
 	run.config = next_config(service, profile, refresh->overrides, err);
@@ -269,20 +300,52 @@ int service_rotate(struct service *service, const struct profile *profile,
 
 /* ---- recovery ---- */
 
+/* Nothing came of it, or it is gone again. */
+static int abandon(struct run *run, struct oam_error *err)
+{
+	struct store *store = run->service->store;
+	struct oam_error cause = { 0 };
+
+	log_outcome(run, "abandoned", NULL);
+	error_set(&cause, INTERRUPTED, NULL);
+	if (store_begin(store, err))
+		return -1;
+	if (run->id[0] != '\0')
+		store_assistant_delete(store, run->id, clock_now(), err);
+	store_rotation_end(store, run->rotation, "abandoned", &cause, clock_now(), err);
+	if (error_result(err) == 0)
+		store_commit(store, err);
+	store_rollback(store);
+	return error_result(err);
+}
+
+/* What it created: by its id if that was recorded, else by its nonce. NULL: nothing. */
+static int find_created(struct run *run, struct json_object **assistant,
+			struct oam_error *err)
+{
+	struct upstream *upstream = run->service->upstream;
+	struct oam_error cause = { 0 };
+
+	*assistant = NULL;
+	if (run->id[0] == '\0')
+		return upstream->find_nonce(upstream, run->nonce, run->started, assistant,
+					    err);
+	if (upstream->retrieve(upstream, run->id, assistant, &cause) == 0 ||
+	    cause.code == OAM_E_ASSISTANT_NOT_FOUND)
+		return 0;
+	*err = cause;
+	return -1;
+}
+
 /* Finishes one interrupted rotation, or abandons it when nothing came of it. */
 static int recover_one(struct run *run, struct oam_error *err)
 {
-	struct upstream *upstream = run->service->upstream;
 	struct json_object *assistant;
 
-	if (upstream->find_nonce(upstream, run->nonce, run->started, &assistant, err))
+	if (find_created(run, &assistant, err))
 		return -1;
-	if (!assistant) {
-		log_outcome(run, "abandoned", NULL);
-		return store_rotation_end(run->service->store, run->rotation, "abandoned",
-					  "Interrupted before anything was created.",
-					  clock_now(), err);
-	}
+	if (!assistant)
+		return abandon(run, err);
 	if (record(run, assistant, err) == 0 && promote(run, "recovered", err) == 0)
 		log_outcome(run, "recovered", NULL);
 	json_object_put(assistant);
@@ -299,15 +362,16 @@ int service_recover(struct service *service, const struct profile *profile,
 					    err)) > 0) {
 		struct run run = { .service = service,
 				   .profile = profile,
-				   .config = rotation.config,
+				   .overrides = rotation.overrides,
 				   .rotation = rotation.id,
 				   .started = rotation.started_at,
 				   .maybe_created = true };
 
 		memcpy(run.nonce, rotation.nonce, sizeof(run.nonce));
+		memcpy(run.id, rotation.new_id, sizeof(run.id));
 		if (recover_one(&run, err))
 			note_failure(&run, err);
-		json_object_put(rotation.config);
+		rotation_release(&rotation);
 		if (error_result(err))
 			return -1;
 	}

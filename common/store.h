@@ -252,23 +252,28 @@ int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
 struct rotation {
 	int64_t id;
 	char nonce[ASSISTANT_NONCE_SIZE];
-	char old_id[ASSISTANT_ID_SIZE];
 	char new_id[ASSISTANT_ID_SIZE]; /* "" until something was created */
 	int64_t started_at;
-	struct json_object *config; /* owned by this struct */
+	struct json_object *overrides; /* owned by this struct; NULL: nothing */
 };
 
-/* Writes the intent. *rotation gets its row id. */
+void rotation_release(struct rotation *rotation);
+
+/*
+ * Writes the intent: the assistant is made from `config`, and the profile takes over
+ * `overrides` (may be NULL) when it is there. *rotation gets its row id.
+ */
 int store_rotation_start(struct store *store, int64_t profile, const char *reason,
 			 const char *nonce, struct json_object *config,
-			 const char *old_id, int64_t now, int64_t *rotation,
-			 struct oam_error *err);
+			 struct json_object *overrides, const char *old_id, int64_t now,
+			 int64_t *rotation, struct oam_error *err);
 int store_rotation_created(struct store *store, int64_t rotation, const char *new_id,
 			   struct oam_error *err);
+/* `cause`: why it failed, or NULL. */
 int store_rotation_end(struct store *store, int64_t rotation, const char *outcome,
-		       const char *error, int64_t now, struct oam_error *err);
+		       const struct oam_error *cause, int64_t now, struct oam_error *err);
 
-/* The oldest rotation of the profile that did not end. Free rotation->config when 1. */
+/* The oldest rotation of the profile that did not end. Release *rotation when 1. */
 int store_rotation_open(struct store *store, int64_t profile, struct rotation *rotation,
 			struct oam_error *err);
 
@@ -288,11 +293,11 @@ int store_rotation_history(struct store *store, int64_t profile, int64_t limit,
 			   struct json_object **history, struct oam_error *err);
 
 /*
- * How the last rotation of the profile that ended after `since` went: 1 with *failed and
- * its message, 0 when there is none.
+ * How the last rotation of the profile that ended after `since` went: 1 when it failed,
+ * with its error in *cause; 0 when it did not, or there is none.
  */
-int store_rotation_last(struct store *store, int64_t profile, int64_t since, bool *failed,
-			char message[OAM_MESSAGE_MAX], struct oam_error *err);
+int store_rotation_failed(struct store *store, int64_t profile, int64_t since,
+			  struct oam_error *cause, struct oam_error *err);
 
 /* The row that tells people who refreshes. The lock file is what excludes. */
 int store_lease_take(struct store *store, int64_t profile, const char *holder,

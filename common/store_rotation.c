@@ -1,16 +1,22 @@
 #include "store_query.h"
 
+void rotation_release(struct rotation *rotation)
+{
+	json_object_put(rotation->overrides);
+	*rotation = (struct rotation){ 0 };
+}
+
 int store_rotation_start(struct store *store, int64_t profile, const char *reason,
 			 const char *nonce, struct json_object *config,
-			 const char *old_id, int64_t now, int64_t *rotation,
-			 struct oam_error *err)
+			 struct json_object *overrides, const char *old_id, int64_t now,
+			 int64_t *rotation, struct oam_error *err)
 {
 	struct query q;
 
 	query_open(&q, store,
 		   "INSERT INTO rotation "
-		   "(profile_id, reason, nonce, config, old_id, started_at) "
-		   "VALUES (?, ?, ?, ?, ?, ?)",
+		   "(profile_id, reason, nonce, config, old_id, started_at, "
+		   " overrides) VALUES (?, ?, ?, ?, ?, ?, ?)",
 		   err);
 	query_integer(&q, 1, profile);
 	query_text(&q, 2, reason);
@@ -18,6 +24,8 @@ int store_rotation_start(struct store *store, int64_t profile, const char *reaso
 	query_json(&q, 4, config);
 	query_text(&q, 5, old_id);
 	query_integer(&q, 6, now);
+	if (overrides)
+		query_json(&q, 7, overrides);
 	if (query_run(&q) < 0)
 		return -1;
 	*rotation = sqlite3_last_insert_rowid(store->db);
@@ -37,18 +45,19 @@ int store_rotation_created(struct store *store, int64_t rotation, const char *ne
 }
 
 int store_rotation_end(struct store *store, int64_t rotation, const char *outcome,
-		       const char *error, int64_t now, struct oam_error *err)
+		       const struct oam_error *cause, int64_t now, struct oam_error *err)
 {
 	struct query q;
 
 	query_open(&q, store,
-		   "UPDATE rotation SET outcome = ?, error = ?, ended_at = ? "
-		   "WHERE rotation_id = ?",
+		   "UPDATE rotation SET outcome = ?, error = ?, error_name = ?, "
+		   "ended_at = ? WHERE rotation_id = ?",
 		   err);
 	query_text(&q, 1, outcome);
-	query_text(&q, 2, error);
-	query_integer(&q, 3, now);
-	query_integer(&q, 4, rotation);
+	query_text(&q, 2, cause ? cause->message : NULL);
+	query_text(&q, 3, cause ? error_name(cause->code) : NULL);
+	query_integer(&q, 4, now);
+	query_integer(&q, 5, rotation);
 	return query_run(&q) < 0 ? -1 : 0;
 }
 
@@ -60,7 +69,7 @@ int store_rotation_open(struct store *store, int64_t profile, struct rotation *r
 
 	*rotation = (struct rotation){ 0 };
 	query_open(&q, store,
-		   "SELECT rotation_id, nonce, old_id, new_id, config, started_at "
+		   "SELECT rotation_id, nonce, new_id, overrides, started_at "
 		   "  FROM rotation "
 		   "WHERE profile_id = ? AND ended_at IS NULL "
 		   "ORDER BY rotation_id LIMIT 1",
@@ -70,14 +79,14 @@ int store_rotation_open(struct store *store, int64_t profile, struct rotation *r
 	if (found) {
 		rotation->id = query_get_integer(&q, 0);
 		query_copy_text(&q, 1, rotation->nonce, sizeof(rotation->nonce));
-		query_copy_text(&q, 2, rotation->old_id, sizeof(rotation->old_id));
-		query_copy_text(&q, 3, rotation->new_id, sizeof(rotation->new_id));
-		rotation->config = query_get_json(&q, 4);
-		rotation->started_at = query_get_integer(&q, 5);
+		query_copy_text(&q, 2, rotation->new_id, sizeof(rotation->new_id));
+		if (query_get_text(&q, 3))
+			rotation->overrides = query_get_json(&q, 3);
+		rotation->started_at = query_get_integer(&q, 4);
 	}
 	if (query_close(&q) == 0)
 		return found;
-	json_object_put(rotation->config);
+	rotation_release(rotation);
 	return -1;
 }
 
@@ -160,25 +169,23 @@ int store_rotation_history(struct store *store, int64_t profile, int64_t limit,
 	return -1;
 }
 
-int store_rotation_last(struct store *store, int64_t profile, int64_t since, bool *failed,
-			char message[OAM_MESSAGE_MAX], struct oam_error *err)
+int store_rotation_failed(struct store *store, int64_t profile, int64_t since,
+			  struct oam_error *cause, struct oam_error *err)
 {
 	struct query q;
-	bool found;
+	bool failed;
 
 	query_open(&q, store,
-		   "SELECT outcome = 'failed', error FROM rotation "
+		   "SELECT outcome = 'failed', error_name, error FROM rotation "
 		   "WHERE profile_id = ? AND ended_at >= ? "
 		   "ORDER BY rotation_id DESC LIMIT 1",
 		   err);
 	query_integer(&q, 1, profile);
 	query_integer(&q, 2, since);
-	found = query_row(&q);
-	if (found) {
-		*failed = query_get_integer(&q, 0) != 0;
-		query_copy_text(&q, 1, message, OAM_MESSAGE_MAX);
-	}
-	return query_close(&q) ? -1 : found;
+	failed = query_row(&q) && query_get_integer(&q, 0);
+	if (failed)
+		error_again(cause, query_get_text(&q, 1), query_get_text(&q, 2));
+	return query_close(&q) ? -1 : failed;
 }
 
 int store_lease_take(struct store *store, int64_t profile, const char *holder,

@@ -18,6 +18,8 @@
 #define RETRY_AFTER_MAX CLOCK_MINUTE /* the SDK takes a longer one for nonsense */
 #define CREATE_MAX      (15 * CLOCK_SECOND)
 #define PAGE_SIZE       100
+#define WALK_MAX        (2 * CLOCK_MINUTE) /* all pages, when nobody waits */
+#define WALK_BYTES_MAX  (256UL * 1024 * 1024)
 #define SKEW_MAX        CLOCK_HOUR /* how far the server's clock may be from ours */
 
 /* ---- sorting failures ---- */
@@ -135,7 +137,7 @@ int64_t upstream_http_delay(const struct http_answer *answer, int attempt)
 		return answer->retry_after;
 	if (delay > RETRY_MAX)
 		delay = RETRY_MAX;
-	return delay - (int64_t)((double)rand() / RAND_MAX * 0.25 * (double)delay);
+	return delay - arc4random_uniform((uint32_t)delay / 4);
 }
 
 void upstream_http_note(struct call *call, const struct http_answer *answer)
@@ -205,6 +207,7 @@ static int make_call(struct http_upstream *u, struct call *call,
 			done = true;
 		}
 		upstream_http_note(call, &answer);
+		call->received = answer.length;
 		free(answer.body);
 		if (done)
 			return error_result(err);
@@ -333,12 +336,13 @@ static void list_path(char *path, size_t size, int64_t limit, bool ascending,
 
 /* One page: *list is the envelope, its data checked to be an array of assistants. */
 static int get_page(struct http_upstream *u, const char *path, struct json_object **list,
-		    struct json_object **data, struct oam_error *err)
+		    struct json_object **data, size_t *received, struct oam_error *err)
 {
 	struct call call = { .method = "GET", .path = path, .repeatable = true };
 
 	if (make_call(u, &call, list, err))
 		return -1;
+	*received += call.received;
 	*data = json_member(*list, "data");
 	if (!json_object_is_type(*data, json_type_array))
 		error_set(err, UPSTREAM_FAILED, NULL, "its list has no data");
@@ -359,6 +363,7 @@ struct walk {
 	int (*visit)(struct json_object *assistant, void *context, struct oam_error *);
 	void *context;
 	struct json_object *seen; /* ids: a server may repeat itself */
+	size_t received;          /* bytes; a server may never end */
 };
 
 /* 1: over, 0: another page may follow, whose cursor is in `last`. */
@@ -371,8 +376,10 @@ static int walk_page(struct walk *walk, const char *after, char last[ASSISTANT_I
 	int over = 0;
 
 	list_path(path, sizeof(path), PAGE_SIZE, walk->ascending, after, walk->before);
-	if (get_page(walk->u, path, &list, &data, err))
+	if (get_page(walk->u, path, &list, &data, &walk->received, err))
 		return -1;
+	if (walk->received > WALK_BYTES_MAX)
+		over = error_set(err, UPSTREAM_FAILED, NULL, "its list is too long");
 	for (size_t i = 0; over == 0 && i < json_object_array_length(data); i++) {
 		struct json_object *assistant = json_object_array_get_idx(data, i);
 		const char *id = json_member_string(assistant, "id");
@@ -396,6 +403,7 @@ static int walk_page(struct walk *walk, const char *after, char last[ASSISTANT_I
 
 static int walk_all(struct walk *walk, struct oam_error *err)
 {
+	int64_t deadline = upstream_http_deadline(walk->u, WALK_MAX);
 	char cursor[ASSISTANT_ID_SIZE] = "";
 	const char *after = walk->after;
 	int over = 0;
@@ -404,7 +412,10 @@ static int walk_all(struct walk *walk, struct oam_error *err)
 	while (walk->seen && over == 0) {
 		char last[ASSISTANT_ID_SIZE] = "";
 
-		over = walk_page(walk, after, last, err);
+		if (clock_monotonic() > deadline)
+			over = error_set(err, UPSTREAM_TIMEOUT, NULL);
+		else
+			over = walk_page(walk, after, last, err);
 		memcpy(cursor, last, sizeof(cursor));
 		after = cursor;
 	}
@@ -422,13 +433,13 @@ static int http_list(struct upstream *upstream, const struct upstream_page *page
 {
 	char path[64 + 2 * ASSISTANT_ID_SIZE];
 	struct json_object *list, *data;
+	size_t received = 0;
 
 	*assistants = NULL;
-	if ((page->after && !assistant_id_is_valid(page->after)) ||
-	    (page->before && !assistant_id_is_valid(page->before)))
-		return error_set(err, ASSISTANT_NOT_FOUND,
-				 page->after ? "after" : "before",
-				 page->after ? page->after : page->before);
+	if (page->after && !assistant_id_is_valid(page->after))
+		return error_set(err, ASSISTANT_NOT_FOUND, "after", page->after);
+	if (page->before && !assistant_id_is_valid(page->before))
+		return error_set(err, ASSISTANT_NOT_FOUND, "before", page->before);
 	if (page->limit == 0) {
 		struct walk walk = { .u = http_of(upstream),
 				     .ascending = page->ascending,
@@ -446,7 +457,7 @@ static int http_list(struct upstream *upstream, const struct upstream_page *page
 	}
 	list_path(path, sizeof(path), page->limit, page->ascending, page->after,
 		  page->before);
-	if (get_page(http_of(upstream), path, &list, &data, err))
+	if (get_page(http_of(upstream), path, &list, &data, &received, err))
 		return -1;
 	*assistants = json_object_get(data);
 	json_object_put(list);
@@ -515,6 +526,13 @@ static void http_close(struct upstream *upstream)
 	free(u);
 }
 
+static bool is_openai(const char *url)
+{
+	const char *host = strstr(url, "://api.openai.com");
+
+	return host && strchr("/:", host[strlen("://api.openai.com")]); /* or '\0' */
+}
+
 int upstream_http_open(const struct settings *settings, struct upstream **upstream,
 		       struct oam_error *err)
 {
@@ -534,7 +552,7 @@ int upstream_http_open(const struct settings *settings, struct upstream **upstre
 		.find_nonce = http_find_nonce,
 		.close = http_close,
 	};
-	u->is_openai = strstr(settings->base_url, "://api.openai.com") != NULL;
+	u->is_openai = is_openai(settings->base_url);
 	if (http_client_open(settings, &u->client, err)) {
 		free(u);
 		return -1;

@@ -26,6 +26,7 @@ struct call {
 	int64_t limit;   /* ms with all retries; 0: CALL_MAX */
 	bool repeatable; /* doing it twice is the same as once */
 	bool uncertain;  /* set: an attempt may have been carried out */
+	size_t received; /* set: bytes of the answer */
 };
 
 /* clock_monotonic() when something that may take `limit` ms from now must be over. */

@@ -1,4 +1,5 @@
 -- Schema 2. Publishing to .env and the JSON file: what is due, what is out, what failed.
+-- Refreshes remember what they were asked to change.
 
 ALTER TABLE profile ADD COLUMN publish_at INTEGER NOT NULL DEFAULT 0  /* the files have to be written at this time or later; 0: they are up to date */;
 ALTER TABLE profile ADD COLUMN published_id TEXT  /* the id that the files and hooks got last */;
@@ -33,3 +34,9 @@ SELECT p.name AS profile,
   LEFT JOIN assistant c ON c.profile_id = p.profile_id AND c.label = 'current'
   LEFT JOIN lease l ON l.profile_id = p.profile_id
  ORDER BY p.name;
+
+-- What a refresh was asked to change, so that a change of the profile meanwhile is not lost,
+-- and which error it ended with, so that those who waited for it get the same one.
+ALTER TABLE rotation ADD COLUMN overrides TEXT  /* JSON: what the profile takes over when it succeeds; NULL: nothing */;
+ALTER TABLE rotation ADD COLUMN error_name TEXT  /* which error of common/error.h `error` is */;
+UPDATE rotation SET overrides = config WHERE ended_at IS NULL;

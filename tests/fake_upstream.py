@@ -21,7 +21,8 @@ class Fault:
     """What to do to the next `times` requests that `method` and `path` match.
 
     kind: status (with `status`, `headers`, `body`), reset, hang, drip, truncate, oversize,
-    garbage (with `body`), redirect. `after`: the request is carried out first."""
+    garbage (with `body`), redirect, late (acts `seconds` later), vanish (loses what it
+    made). `after`: the request is carried out first."""
 
     def __init__(self, kind, method="POST", path=".*", times=1, after=False, **options):
         self.kind, self.method, self.path = kind, re.compile(method), re.compile(path)
@@ -116,7 +117,7 @@ class FakeUpstream:
 
     def handle(self, handler):
         length = int(handler.headers.get("Content-Length") or 0)
-        body = handler.rfile.read(length)
+        body = handler.sent = handler.rfile.read(length)
         url = urlsplit(handler.path)
         with self.lock:
             self.requests.append((handler.command, handler.path, dict(handler.headers), body))
@@ -163,6 +164,15 @@ class FakeUpstream:
             self.drop(handler)
         elif fault.kind == "reset":
             self.drop(handler)
+        elif fault.kind == "late":
+            time.sleep(options["seconds"])
+            with self.lock:
+                answer = self.act(handler.command, urlsplit(handler.path), handler.sent)
+            self.reply(handler, *answer)
+        elif fault.kind == "vanish":  # it answers well, and then has lost it
+            with self.lock:
+                del self.assistants[answer[1]["id"]]
+            self.reply(handler, *answer)
         else:
             self.send_badly(handler, fault.kind, answer)
 

@@ -1,6 +1,7 @@
 """A server over HTTP that fails in every way: one assistant per refresh, the store agrees,
 the caller gets the right status, and the next run heals what was left."""
 
+import concurrent.futures
 import datetime
 import ipaddress
 import json
@@ -335,6 +336,71 @@ def test_a_list_that_repeats_itself_ends(site, upstream):
     upstream.faults.append(Fault("garbage", "GET", "assistants$", 99, body=endless))
     reply = site.get("/list")
     assert reply.status == 502 and "repeats itself" in reply.json["message"]
+
+
+def test_a_list_without_end_is_given_up(site, upstream):
+    """Fresh ids for ever, and instructions that fill the memory."""
+    page = 0
+
+    def endless(query):
+        nonlocal page
+        page += 1
+        data = [
+            {"id": f"asst_p{page}n{n}", "created_at": 1, "model": "m", "instructions": "x" * 50000}
+            for n in range(100)
+        ]
+        return 200, {"object": "list", "data": data, "has_more": True}
+
+    upstream.list = endless
+    reply = site.get("/list", timeout=90)
+    assert reply.status in (502, 504) and page < 100
+
+
+def test_a_change_during_a_refresh_is_not_lost(site, upstream):
+    """The refresh was begun with the configuration of before."""
+    old = site.post("/initialize").data["assistantId"]
+    upstream.faults.append(Fault("late", "POST", "assistants$", seconds=2))
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        refresh = pool.submit(site.post, "/refresh", {"config": {"name": "Refreshed"}})
+        eventually(lambda: site.get("/status").data["refreshing"])
+        changes = {"updates": {"description": "Changed meanwhile"}}
+        assert site.put(f"/update/{old}", changes).status == 200
+        assert refresh.result().status == 200
+    new = site.post("/refresh").data["newAssistantId"]
+    assert upstream.assistants[new]["name"] == "Refreshed"
+    assert upstream.assistants[new]["description"] == "Changed meanwhile"
+
+
+def test_what_vanishes_before_it_is_confirmed_is_forgotten(site, upstream):
+    """No row of it stays pending, and the caller hears of no id that it does not know."""
+    old = site.post("/initialize").data["assistantId"]
+    upstream.faults.append(Fault("vanish", "POST", "assistants$", after=True))
+    reply = site.post("/refresh")
+    assert reply.status == 502 and reply.error["code"] == "upstream_failed"
+    assert "asst_" not in reply.json["message"]
+    assert site.get("/current").data["assistantId"] == old
+    assert site.post("/refresh").status == 200
+    agree(site, upstream)
+    assert site.sql("SELECT count(*) FROM assistant WHERE label = 'pending'") == [(0,)]
+
+
+def test_a_refused_wish_does_not_delay_the_rotation(site, upstream):
+    site.post("/initialize")
+    upstream.faults.append(Fault("status", status=400, times=3))
+    for _ in range(3):
+        assert site.post("/refresh", {"config": {"model": "no-such-model"}}).status == 400
+    status = site.get("/status").data
+    assert status["stale"] is False and status["consecutiveFailures"] == 0
+
+
+def test_those_who_wait_get_the_same_error(site, upstream):
+    fault = Fault("status", status=429, times=99, headers={"x-should-retry": "false"})
+    upstream.faults.append(fault)
+    upstream.delay = 1
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda _: site.get("/current"), range(4)))
+    assert {(r.status, r.error["code"]) for r in replies} == {(503, "upstream_rate_limited")}
+    assert len({r.json["message"] for r in replies}) == 1
 
 
 def test_a_list_that_changes_while_it_is_paged(site, upstream):

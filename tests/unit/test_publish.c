@@ -103,7 +103,10 @@ static void test_every_way_to_write_it(void **state)
 		{ "A=1", "A=1\n" KEY "=" ID },
 		{ "A=1\r\nB=2\r\n", "A=1\r\nB=2\r\n" KEY "=" ID "\r\n" },
 		{ "A=1\r\nB=2", "A=1\r\nB=2\r\n" KEY "=" ID },
-		{ "\xEF\xBB\xBF" "A=1\n", "\xEF\xBB\xBF" "A=1\n" KEY "=" ID "\n" },
+		{ "\xEF\xBB\xBF"
+		  "A=1\n",
+		  "\xEF\xBB\xBF"
+		  "A=1\n" KEY "=" ID "\n" },
 		{ "\xEF\xBB\xBF" KEY "=old\n", "\xEF\xBB\xBF" KEY "=" ID "\n" },
 		{ KEY "=old", KEY "=" ID },
 		{ KEY "=old\n", KEY "=" ID "\n" },
@@ -197,9 +200,33 @@ static void assert_same_but_ours(const char *before, size_t before_length,
 static void test_random_texts(void **state)
 {
 	static const char *const pieces[] = {
-		KEY, KEY "=", "A", "=", " = ", ": ", "\n", "\r\n", "\r", "'", "\"", "`",
-		"#", " ", "\\", "\\n", "export ", "old", "B=2\n", "C='x'\n", "\t",
-		"\xEF\xBB\xBF", "\xC2\xA0", "-", ".", "asst_x", "\n" KEY "=old\n",
+		KEY,
+		KEY "=",
+		"A",
+		"=",
+		" = ",
+		": ",
+		"\n",
+		"\r\n",
+		"\r",
+		"'",
+		"\"",
+		"`",
+		"#",
+		" ",
+		"\\",
+		"\\n",
+		"export ",
+		"old",
+		"B=2\n",
+		"C='x'\n",
+		"\t",
+		"\xEF\xBB\xBF",
+		"\xC2\xA0",
+		"-",
+		".",
+		"asst_x",
+		"\n" KEY "=old\n",
 	};
 	unsigned seed = (unsigned)clock_now();
 	int refused = 0, rounds = 4000;
@@ -278,7 +305,8 @@ static enum oam_code publish_as_nobody(void)
 	if (pid == 0) {
 		enum oam_code code;
 
-		if (setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
+		if (setresgid(NOBODY, NOBODY, NOBODY) ||
+		    setresuid(NOBODY, NOBODY, NOBODY))
 			_exit(99);
 		publish(&code);
 		_exit(code);
@@ -384,9 +412,11 @@ static int interfere(const char *old, size_t length, char **text, size_t *new_le
 static void test_foreign_changes_are_not_lost(void **state)
 {
 	int calls = 0;
-	const struct file_edit edit = {
-		.path = path, .limit = 1000, .mode = 0600, .make = interfere, .context = &calls
-	};
+	const struct file_edit edit = { .path = path,
+					.limit = 1000,
+					.mode = 0600,
+					.make = interfere,
+					.context = &calls };
 	struct oam_error err = { 0 };
 
 	(void)state;
@@ -502,7 +532,8 @@ static void test_the_json_file(void **state)
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/config/a.json", folder);
-	publish_json("asst_1", "{\"name\":\"é\",\"model\":\"m\",\"tools\":[],\"top_p\":1}");
+	publish_json("asst_1",
+		     "{\"name\":\"é\",\"model\":\"m\",\"tools\":[],\"top_p\":1}");
 	tree = read_config(path);
 	assert_string_equal(json_member_string(tree, "assistantId"), "asst_1");
 	assert_string_equal(json_member_string(tree, "name"), "é");

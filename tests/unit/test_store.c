@@ -370,31 +370,30 @@ static void test_rotation_life(void **state)
 	struct store *store = store_of(state);
 	struct profile profile = add_profile(store, "one");
 	struct json_object *config = parse("{\"model\":\"m\"}");
-	struct oam_error err = { 0 };
-	char message[OAM_MESSAGE_MAX];
+	struct oam_error err = { 0 }, cause = { 0 }, again = { 0 };
 	struct rotation rotation;
 	int64_t id;
-	bool failed;
 
 	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 0);
-	assert_ok(store_rotation_start(store, profile.id, "api", "N1", config, "", 5, &id,
-				       &err));
+	assert_ok(store_rotation_start(store, profile.id, "api", "N1", config, config, "",
+				       5, &id, &err));
 	assert_int_equal(store_profile_find(store, "one", &profile, &err), 1);
 	assert_true(profile.unfinished);
 	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 1);
 	assert_string_equal(rotation.nonce, "N1");
 	assert_string_equal(rotation.new_id, "");
-	json_object_put(rotation.config);
-	assert_int_equal(
-		store_rotation_last(store, profile.id, 0, &failed, message, &err), 0);
-	assert_ok(store_rotation_end(store, id, "failed", "no luck", 9, &err));
+	assert_string_equal(json_member_string(rotation.overrides, "model"), "m");
+	rotation_release(&rotation);
+	assert_int_equal(store_rotation_is_open(store, "N1", &err), 1);
+	assert_int_equal(store_rotation_failed(store, profile.id, 0, &again, &err), 0);
+	error_set(&cause, UPSTREAM_RATE_LIMITED, NULL);
+	assert_ok(store_rotation_end(store, id, "failed", &cause, 9, &err));
 	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 0);
-	assert_int_equal(
-		store_rotation_last(store, profile.id, 9, &failed, message, &err), 1);
-	assert_true(failed);
-	assert_string_equal(message, "no luck");
-	assert_int_equal(
-		store_rotation_last(store, profile.id, 10, &failed, message, &err), 0);
+	assert_int_equal(store_rotation_is_open(store, "N1", &err), 0);
+	assert_int_equal(store_rotation_failed(store, profile.id, 9, &again, &err), 1);
+	assert_int_equal(again.code, OAM_E_UPSTREAM_RATE_LIMITED);
+	assert_string_equal(again.message, cause.message);
+	assert_int_equal(store_rotation_failed(store, profile.id, 10, &again, &err), 0);
 	json_object_put(config);
 }
 
