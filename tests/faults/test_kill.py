@@ -4,6 +4,7 @@ one more refresh the store and the upstream agree. KILLS=N sets how often (300 f
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -15,15 +16,19 @@ from fake_upstream import FakeUpstream
 KILLS = int(os.environ.get("KILLS", "300"))
 
 
-def start_refresh(site):
-    """The refresh endpoint as plain CGI: one process, one refresh."""
+# Each carries out one refresh in one process, and says the new id when it is done.
+PROGRAMS = [["cgi/refresh"], ["cli/oam", "refresh"], ["cli/oam-refresh", "--force"]]
+
+
+def start_refresh(site, program=PROGRAMS[0]):
+    request = {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "/api/openai-assistant/refresh",
+        "HTTP_AUTHORIZATION": f"Bearer {make_token()}",
+    }
     return subprocess.Popen(
-        [BUILD / "cgi" / "refresh"],
-        env=site.environment(
-            REQUEST_METHOD="POST",
-            SCRIPT_NAME="/api/openai-assistant/refresh",
-            HTTP_AUTHORIZATION=f"Bearer {make_token()}",
-        ),
+        [BUILD / program[0], *program[1:]],
+        env=site.environment(**(request if program[0].startswith("cgi") else {})),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -35,20 +40,24 @@ def answer_of(output):
     try:
         return json.loads(output.split(b"\r\n\r\n", 1)[1])["data"]["newAssistantId"]
     except (IndexError, ValueError, KeyError):
-        return None
+        found = re.match(rb"(?:default: )?(asst_\w+)(?: replaces \w+)?\n", output)
+        return found and found[1].decode()
 
 
 def kill_many(site, seed):
     """Returns the acknowledged ids. Each run is killed somewhere between its start and a
     little after the time that a whole one takes, as the last whole ones showed it."""
     moments = random.Random(seed)
-    acknowledged, killed, whole = [], 0, 1.0
+    acknowledged, killed = [], 0
+    whole = {program[0]: 1.0 for program in PROGRAMS}
     while killed < KILLS:
         start = time.monotonic()
-        process = start_refresh(site)
+        program = moments.choice(PROGRAMS)
+        process = start_refresh(site, program)
         try:
-            process.wait(moments.uniform(0, 1.1 * whole) if acknowledged else 60)
-            whole = (whole + time.monotonic() - start) / 2
+            moment = moments.uniform(0, 1.1 * whole[program[0]])
+            process.wait(moment if acknowledged else 60)
+            whole[program[0]] = (whole[program[0]] + time.monotonic() - start) / 2
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
         output, _ = process.communicate(timeout=60)
@@ -63,6 +72,11 @@ def check(site, acknowledged, hosted):
     rows = dict(site.sql("SELECT id, label FROM assistant"))
     assert last and rows[last] == "current"
     assert set(acknowledged) <= set(rows)
+    site.oam_refresh()  # publishes what the last one that was killed did not
+    assert f"OPENAI_ASSISTANT_ID={last}\n" in site.env_file.read_text()
+    config = site.folder / "config"
+    assert json.loads((config / "openai-assistant.json").read_text())["assistantId"] == last
+    assert not [p for p in [*config.iterdir(), *site.folder.iterdir()] if ".oam-" in p.name]
     assert set(hosted()) == {id for id, label in rows.items() if label != "deleted"}
     assert not {"pending", "unmanaged"} & set(rows.values())
     assert list(rows.values()).count("current") == 1
