@@ -3,6 +3,7 @@
 #   make          build into build/
 #   make run      install what is missing, build, serve on 127.0.0.1:${PORT:-8080}
 #   make check    install what the tests need, run all of them
+#   make install  into DESTDIR/PREFIX (/usr/local); make uninstall takes it away again
 #   make lint     static analysis
 #   make format   clang-format over all sources
 #   make clean
@@ -20,7 +21,7 @@ Q        := $(if $(V),,@)
 WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 \
             -Wno-missing-field-initializers -Wno-format-truncation -Werror
-HARDENING = -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+HARDENING = -fstack-protector-strong -D_FORTIFY_SOURCE=2
 OPTIMIZE  = -O2 -g
 
 ifneq ($(SANITIZE),)
@@ -29,10 +30,19 @@ HARDENING = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 endif
 
 override CFLAGS   += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) \
-                     -ffunction-sections -fdata-sections
+                     -ffunction-sections -fdata-sections -fPIC -fvisibility=hidden
 override CPPFLAGS += -D_GNU_SOURCE -DOAM_VERSION='"$(VERSION)"' -Icommon
 override LDFLAGS  += -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
 LDLIBS             = -lfcgi -lcurl -ljwt -ljson-c -lsqlite3 -lm
+
+# Where `make install` puts things.
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/libexec
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR    ?= $(PREFIX)/share
+MANDIR     ?= $(DATADIR)/man
 
 COMMON   := $(wildcard common/*.c)
 SQL      := $(sort $(wildcard sql/*.sql))
@@ -42,14 +52,16 @@ CLI      := $(filter-out $(COMMAND:$(B)/%=%.c),$(wildcard cli/*.c))
 VERSION  := 0.1.0
 UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 OBJECTS  := $(COMMON:%.c=$(B)/%.o) $(B)/sql/migrations.o
+LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
+SONAME   := liboam.so.0
 
-.PHONY: all run check unit lint format clean
+.PHONY: all run check unit lint format install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(ENDPOINT) $(COMMAND)
+all: $(ENDPOINT) $(COMMAND) $(B)/liboam.a $(B)/$(SONAME)
 
-$(B)/liboam.a: $(OBJECTS)
+$(B)/common.a: $(OBJECTS)
 	@echo 'AR $@'
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
@@ -59,16 +71,29 @@ $(B)/%.o: %.c Makefile
 	@echo 'CC $@'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# liboam for other programs: only what oam.h declares can be seen.
+$(B)/liboam.a: $(LIBRARY)
+	@echo 'AR $@'
+	$(Q)ld -r -o $(B)/liboam.o $^
+	$(Q)objcopy --localize-hidden $(B)/liboam.o
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $(B)/liboam.o
+
+$(B)/$(SONAME): $(LIBRARY)
+	@echo 'LD $@'
+	$(Q)$(CC) -shared $(CFLAGS) -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now \
+	    -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
+
 # The numbered migrations become one table of C strings.
 $(B)/sql/migrations.c: sql/embed.sh $(SQL)
 	@mkdir -p $(@D)
 	$(Q)sh sql/embed.sh $(SQL) > $@
 
-$(B)/sql/migrations.o: $(B)/sql/migrations.c
+$(B)/sql/migrations.o: $(B)/sql/migrations.c Makefile
 	@echo 'CC $@'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(ENDPOINT): $(B)/cgi/%: $(B)/cgi/%.o $(B)/liboam.a
+$(ENDPOINT): $(B)/cgi/%: $(B)/cgi/%.o $(B)/common.a
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -78,14 +103,14 @@ $(B)/cli/commands.a: $(CLI:%.c=$(B)/%.o)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(COMMAND): $(B)/cli/%: $(B)/cli/%.o $(B)/cli/commands.a $(B)/liboam.a
+$(COMMAND): $(B)/cli/%: $(B)/cli/%.o $(B)/cli/commands.a $(B)/common.a
 	@mkdir -p $(@D)
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 unit: $(UNIT)
 
-$(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/liboam.a
+$(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/common.a
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
@@ -107,9 +132,43 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
 	shellcheck deploy/install-packages deploy/quickstart sql/embed.sh tests/run .ci/run
+	shellcheck -s bash cli/oam.bash-completion
+	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
 format:
 	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch])
+
+# DESTDIR and the directories above are respected.
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/oam $(DESTDIR)$(LIBDIR)/pkgconfig \
+	    $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DATADIR)/bash-completion/completions \
+	    $(DESTDIR)$(DATADIR)/oam/sql $(DESTDIR)$(DATADIR)/oam/deploy
+	install -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)
+	install -m 755 $(ENDPOINT) $(DESTDIR)$(LIBEXECDIR)/oam
+	install -m 644 $(B)/liboam.a $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/liboam.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' common/oam.pc.in \
+	    > $(DESTDIR)$(LIBDIR)/pkgconfig/oam.pc
+	install -m 644 common/oam.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 cli/oam.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 cli/oam.env.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 cli/oam-refresh.8 $(DESTDIR)$(MANDIR)/man8
+	install -m 644 cli/oam.bash-completion $(DESTDIR)$(DATADIR)/bash-completion/completions/oam
+	ln -sf oam $(DESTDIR)$(DATADIR)/bash-completion/completions/oam-refresh
+	install -m 644 $(SQL) $(DESTDIR)$(DATADIR)/oam/sql
+	cp -R deploy/lighttpd deploy/examples $(DESTDIR)$(DATADIR)/oam/deploy
+
+uninstall:
+	rm -f $(COMMAND:$(B)/cli/%=$(DESTDIR)$(BINDIR)/%) \
+	    $(DESTDIR)$(LIBDIR)/liboam.a $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/liboam.so \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/oam.pc $(DESTDIR)$(INCLUDEDIR)/oam.h \
+	    $(DESTDIR)$(MANDIR)/man1/oam.1 $(DESTDIR)$(MANDIR)/man5/oam.env.5 \
+	    $(DESTDIR)$(MANDIR)/man8/oam-refresh.8 \
+	    $(DESTDIR)$(DATADIR)/bash-completion/completions/oam \
+	    $(DESTDIR)$(DATADIR)/bash-completion/completions/oam-refresh
+	rm -rf $(DESTDIR)$(LIBEXECDIR)/oam $(DESTDIR)$(DATADIR)/oam
 
 clean:
 	rm -rf build

@@ -1,5 +1,6 @@
 #include "oam.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,7 +107,8 @@ int oam_initialize(struct oam *oam, const char *profile, char id[OAM_ID_SIZE])
 {
 	struct service *service = begin(oam);
 
-	return service ? service_initialize(service, name_of(profile), id, &oam->err) : -1;
+	return service ? service_initialize(service, name_of(profile), id, &oam->err)
+		       : -1;
 }
 
 int oam_current(struct oam *oam, const char *profile, char id[OAM_ID_SIZE])

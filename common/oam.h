@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define OAM_PUBLIC  __attribute__((visibility("default")))
+#define OAM_PUBLIC __attribute__((visibility("default")))
 
 /* Bytes for an assistant's id, with its '\0'. */
 #define OAM_ID_SIZE 128
