@@ -26,6 +26,7 @@ def test_every_example(make_site):
         "http://127.0.0.1:8080": f"http://127.0.0.1:{site.port}",
         "var/.env": str(site.env_file),
         "var/oam.db": str(site.db),
+        "var/": str(site.folder) + "/",
         "build/cli/oam": str(BUILD / "cli" / "oam"),
     }.items():
         text = text.replace(old, new)
