@@ -1,14 +1,16 @@
 """What stops a program at its start, and what it says then; the command line's basics."""
 
-import re
 import base64
 import json
 import os
+import re
 import socket
+import sqlite3
 import subprocess
 
 import pytest
 from conftest import BUILD, ROOT, SECRET, eventually, make_token
+
 
 def start_as_cgi(site, **variables):
     """Runs one program as plain CGI; its answer and what it said on standard error."""
