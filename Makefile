@@ -158,6 +158,7 @@ install: all
 	install -m 644 cli/oam.bash-completion $(DESTDIR)$(DATADIR)/bash-completion/completions/oam
 	ln -sf oam $(DESTDIR)$(DATADIR)/bash-completion/completions/oam-refresh
 	install -m 644 $(SQL) $(DESTDIR)$(DATADIR)/oam/sql
+	install -m 644 cgi/openapi.json $(DESTDIR)$(DATADIR)/oam
 	cp -R deploy/lighttpd deploy/examples $(DESTDIR)$(DATADIR)/oam/deploy
 
 uninstall:

@@ -1,6 +1,7 @@
 """What the tests share: a running server with its own state, and tokens for it."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import http.client
@@ -16,6 +17,7 @@ import tempfile
 import time
 
 import pytest
+from jsonschema import Draft202012Validator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("OAM_BUILD", ROOT / "build" / "check"))
@@ -60,6 +62,38 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+OPENAPI = json.loads((ROOT / "cgi" / "openapi.json").read_text())
+
+
+@functools.cache
+def answer_schema(method, path, status):
+    """What cgi/openapi.json says of an answer, or None where it does not speak of it."""
+    status = str(status)
+    for template, operations in OPENAPI["paths"].items():
+        pattern = re.sub(r"\{\w+\}", "[^/]+", template)
+        if re.fullmatch(pattern, path) and method.lower() in operations:
+            responses = operations[method.lower()]["responses"]
+            break
+    else:
+        responses = {}
+    answer = responses.get(status) or OPENAPI["components"]["responses"]["Failure"]
+    if "$ref" in answer:
+        answer = OPENAPI["components"]["responses"]["Failure"]
+    schema = answer["content"]["application/json"]["schema"]
+    return Draft202012Validator({**schema, "components": OPENAPI["components"]})
+
+
+def check_answer(method, target, reply):
+    """Every answer of our programs is as the description says; others come from the web
+    server itself."""
+    if reply.headers.get("content-type") != "application/json" or method == "HEAD":
+        return
+    path = target.split("?")[0].removeprefix(BASE)
+    if not target.startswith(BASE):
+        return
+    answer_schema(method, path, reply.status).validate(reply.json)
 
 
 class Reply:
@@ -228,7 +262,9 @@ class Site:
         try:
             connection.request(method, target, body=body, headers=fields)
             response = connection.getresponse()
-            return Reply(response, response.read())
+            reply = Reply(response, response.read())
+            check_answer(method, target, reply)
+            return reply
         finally:
             connection.close()
 
