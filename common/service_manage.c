@@ -28,6 +28,21 @@ static void drop_unchanged_reserved(struct json_object *updates,
 	}
 }
 
+int service_create(struct service *service, struct json_object *config,
+		   struct json_object **assistant, struct oam_error *err)
+{
+	struct upstream *upstream = service->upstream;
+
+	*assistant = NULL;
+	if (assistant_check(config, ASSISTANT_CREATE, "", err) ||
+	    assistant_check_unreserved(config, "", err) ||
+	    upstream->create(upstream, config, assistant, err))
+		return -1;
+	log_write(LOG_LEVEL_INFO, "created", "request", service->request_id, "id",
+		  json_member_string(*assistant, "id"), NULL);
+	return 0;
+}
+
 /* After a change upstream: what the store says of it, and of later refreshes. */
 static int remember_update(struct service *service, const char *id,
 			   struct json_object *updates, struct json_object *assistant,
@@ -42,7 +57,8 @@ static int remember_update(struct service *service, const char *id,
 	if (!config || store_begin(store, err))
 		goto out;
 	found = store_assistant_find(store, id, &row, err);
-	if (found > 0)
+	/* The embedded upstream is the store, and may hold a later change already. */
+	if (found > 0 && service->settings->base_url)
 		store_assistant_set_config(store, id, config, clock_now(), err);
 	if (found > 0 && row.label == LABEL_CURRENT &&
 	    store_profile_config(store, row.profile, &base, err) == 0) {
@@ -61,22 +77,40 @@ out:
 	return error_result(err);
 }
 
+/* What belongs to a profile must leave room for the pairs that the manager adds. */
+static int check_updates(struct service *service, const char *id,
+			 struct json_object *updates, const char *path,
+			 struct oam_error *err)
+{
+	struct assistant row;
+	int found;
+	bool owned;
+
+	if (assistant_check(updates, ASSISTANT_MODIFY, path, err))
+		return -1;
+	found = store_assistant_find(service->store, id, &row, err);
+	if (found < 0)
+		return -1;
+	owned = found > 0 && row.profile != 0;
+	if (found)
+		assistant_release(&row);
+	return owned ? assistant_check_managed(updates, path, err)
+		     : assistant_check_unreserved(updates, path, err);
+}
+
 int service_update(struct service *service, const char *id, struct json_object *updates,
-		   struct json_object **assistant, struct oam_error *err)
+		   const char *path, struct json_object **assistant,
+		   struct oam_error *err)
 {
 	struct upstream *upstream = service->upstream;
 	struct json_object *present = NULL, *changes = NULL;
 
 	*assistant = NULL;
-	if (json_object_object_length(updates) == 0)
-		return error_set(err, INVALID_PARAMETER, "updates", "updates",
-				 "name at least one field to change");
 	if (service_details(service, NULL, id, &present, err))
 		return -1;
 	drop_unchanged_reserved(updates, present);
 	changes = json_copy(updates, err);
-	if (!changes || assistant_check(changes, ASSISTANT_MODIFY, "updates", err) ||
-	    assistant_check_managed(changes, "updates", err))
+	if (!changes || check_updates(service, id, changes, path, err))
 		goto out;
 	if (json_object_object_get_ex(changes, "metadata", NULL) &&
 	    assistant_keep_reserved(present, changes, err))
@@ -101,7 +135,8 @@ int service_delete(struct service *service, const char *id, struct oam_error *er
 		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
 	service->upstream->remove(service->upstream, id, &result);
 	/* Gone, whoever did it: then the store must not offer it any more. */
-	if ((!error_result(&result) || result.code == OAM_E_ASSISTANT_NOT_FOUND) &&
+	if (service->settings->base_url &&
+	    (!error_result(&result) || result.code == OAM_E_ASSISTANT_NOT_FOUND) &&
 	    store_assistant_delete(service->store, id, clock_now(), err) < 0)
 		return -1;
 	if (error_result(&result)) {
