@@ -3,6 +3,9 @@
 
 #define LIMIT_DEFAULT 20
 
+/* Instructions alone may be 256,000 characters, of 12 bytes each when escaped. */
+#define BODY_MAX ((size_t)4 * 1024 * 1024)
+
 static const char *id_at(struct json_object *assistants, size_t index)
 {
 	return json_member_string(json_object_array_get_idx(assistants, index), "id");
@@ -93,26 +96,43 @@ static const struct shape fields[] = {
 	{ 0 },
 };
 
-/* What all five have, and the first of those after it. */
-#define ROUTE(following) \
+/* What all five have; `following` is the one after it. */
+#define COMMON(following) \
 	.name = "v1-assistants", .path = "/v1/assistants", .open = service_open_hosted, \
 	.dialect = &endpoint_openai_dialect, .next = (following)
 
+static const struct endpoint endpoint_delete = {
+	COMMON(NULL),
+	.method = "DELETE",
+	.id = ENDPOINT_ID,
+	.handle = delete,
+};
+
+static const struct endpoint endpoint_modify = {
+	COMMON(&endpoint_delete), .method = "POST",     .id = ENDPOINT_ID,
+	.body = fields,           .body_max = BODY_MAX, .handle = modify,
+};
+
+static const struct endpoint endpoint_retrieve = {
+	COMMON(&endpoint_modify),
+	.method = "GET",
+	.id = ENDPOINT_ID,
+	.handle = retrieve,
+};
+
+static const struct endpoint endpoint_create = {
+	COMMON(&endpoint_retrieve), .method = "POST", .body = fields,
+	.body_max = BODY_MAX,       .handle = create,
+};
+
+static const struct endpoint endpoint_list = {
+	COMMON(&endpoint_create),
+	.method = "GET",
+	.query = query,
+	.handle = list,
+};
+
 int main(void)
 {
-	static const struct endpoint delete_one = { ROUTE(NULL), .method = "DELETE",
-						    .id = ENDPOINT_ID, .handle = delete },
-				     modify_one = { ROUTE(&delete_one), .method = "POST",
-						    .id = ENDPOINT_ID, .body = fields,
-						    .handle = modify },
-				     retrieve_one = { ROUTE(&modify_one), .method = "GET",
-						      .id = ENDPOINT_ID,
-						      .handle = retrieve },
-				     create_one = { ROUTE(&retrieve_one),
-						    .method = "POST", .body = fields,
-						    .handle = create },
-				     list_all = { ROUTE(&create_one), .method = "GET",
-						  .query = query, .handle = list };
-
-	return endpoint_main(&list_all);
+	return endpoint_main(&endpoint_list);
 }

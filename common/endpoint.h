@@ -15,7 +15,7 @@
 #include "shape.h"
 
 #define ENDPOINT_BASE     "/api/openai-assistant/"
-#define ENDPOINT_BODY_MAX (1024 * 1024) /* bytes */
+#define ENDPOINT_BODY_MAX ((size_t)1024 * 1024) /* bytes */
 
 /* What a handler gets. All of it is borrowed, and checked against the tables below. */
 struct request {
@@ -34,6 +34,7 @@ struct endpoint {
 	enum { ENDPOINT_NO_ID, ENDPOINT_OPTIONAL_ID, ENDPOINT_ID } id;
 	const struct shape *query; /* what is allowed besides `profile`; NULL: nothing */
 	const struct shape *body;  /* what is allowed; NULL: nothing */
+	size_t body_max;           /* bytes; 0: ENDPOINT_BODY_MAX */
 	const char *message;       /* of a success */
 
 	/* service_open, or service_open_store for one that never asks the upstream. */

@@ -278,11 +278,11 @@ static void drain(struct channel *channel)
 }
 
 /* *text is malloc'd, '\0' behind it. */
-static int receive_body(struct channel *channel, char **text, size_t *length,
-			struct oam_error *err)
+static int receive_body(struct channel *channel, size_t limit, char **text,
+			size_t *length, struct oam_error *err)
 {
 	const char *header = param(channel, "CONTENT_LENGTH");
-	size_t limit = ENDPOINT_BODY_MAX, size = limit + 1;
+	size_t size = limit + 1;
 	ssize_t n;
 
 	*text = NULL;
@@ -299,7 +299,7 @@ static int receive_body(struct channel *channel, char **text, size_t *length,
 	}
 	if (header[0] != '\0' && size > limit) {
 		drain(channel);
-		return error_set(err, BODY_TOO_LARGE, NULL, ENDPOINT_BODY_MAX);
+		return error_set(err, BODY_TOO_LARGE, NULL, limit);
 	}
 	*text = malloc(size + 1);
 	if (!*text)
@@ -310,7 +310,7 @@ static int receive_body(struct channel *channel, char **text, size_t *length,
 				 n < 0 ? 0 : (size_t)n);
 	if ((size_t)n > limit) {
 		drain(channel);
-		return error_set(err, BODY_TOO_LARGE, NULL, ENDPOINT_BODY_MAX);
+		return error_set(err, BODY_TOO_LARGE, NULL, limit);
 	}
 	(*text)[n] = '\0';
 	*length = (size_t)n;
@@ -341,9 +341,10 @@ static int parse_body(const struct channel *channel, const char *text, size_t le
 static int read_body(struct channel *channel, struct incoming *incoming,
 		     struct oam_error *err)
 {
-	size_t length;
+	size_t limit = incoming->endpoint->body_max, length;
 	char *text;
-	int result = receive_body(channel, &text, &length, err);
+	int result = receive_body(channel, limit ? limit : ENDPOINT_BODY_MAX, &text,
+				  &length, err);
 
 	if (result == 0)
 		result = parse_body(channel, text, length, incoming, err);
