@@ -13,7 +13,7 @@ static int check_beta(const struct channel *channel, struct oam_error *err)
 	static const char name[] = "assistants=", version[] = "v2";
 	const char *at = channel_param(channel, "HTTP_OPENAI_BETA");
 
-	while (at && (at = strstr(at, name)) != NULL) {
+	for (at = at ? strstr(at, name) : NULL; at; at = strstr(at, name)) {
 		at += strlen(name);
 		if (strcspn(at, ", \t") != strlen(version) ||
 		    strncmp(at, version, strlen(version)) != 0)

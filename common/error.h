@@ -44,7 +44,7 @@ X(TOKEN_MISSING,         401, "missing_token",          NULL, "An 'Authorization
 X(TOKEN_INVALID,         401, "invalid_token",          NULL, "The bearer token is not valid: %s.") \
 X(FORBIDDEN,             403, "forbidden",              NULL, "This token may read but not manage: the claim that management needs is missing.") \
 X(PATH_NOT_FOUND,        404, "not_found",              NULL, "There is nothing at this path.") \
-X(NOT_HOSTED,            404, "not_hosted_here",        "not_hosted_here", "The assistants are not hosted here. They are at %s, where OPENAI_BASE_URL points to: send this request there.") \
+X(NOT_HOSTED,            404, "not_hosted_here",        NULL, "The assistants are not hosted here. They are at %s, where OPENAI_BASE_URL points to: send this request there.") \
 X(ASSISTANT_NOT_FOUND,   404, "assistant_not_found",    NULL, "No assistant found with id '%s'.") \
 X(NO_CURRENT,            404, "no_current_assistant",   NULL, "Profile '%s' has no current assistant. GET current or POST initialize makes one.") \
 X(PROFILE_NOT_FOUND,     404, "profile_not_found",      NULL, "There is no profile '%s'.") \

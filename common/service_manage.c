@@ -43,6 +43,31 @@ int service_create(struct service *service, struct json_object *config,
 	return 0;
 }
 
+/*
+ * The updates after which `assistant` came that the store still says: somebody may have
+ * changed the same fields since, and brings that to the profile himself.
+ */
+static struct json_object *still_true(struct json_object *updates,
+				      struct json_object *assistant,
+				      const struct assistant *row, struct oam_error *err)
+{
+	struct json_object *left = json_new_object(err);
+	struct json_object *now = assistant_object(row->id, row->created_at, row->config,
+						   err);
+
+	json_object_object_foreach (updates, name, value) {
+		if (!json_object_equal(json_member(assistant, name),
+				       json_member(now, name)))
+			continue;
+		if (value)
+			json_put(left, name, json_object_get(value), err);
+		else
+			json_put_null(left, name, err);
+	}
+	json_object_put(now);
+	return left;
+}
+
 /* After a change upstream: what the store says of it, and of later refreshes. */
 static int remember_update(struct service *service, const char *id,
 			   struct json_object *updates, struct json_object *assistant,
@@ -50,7 +75,7 @@ static int remember_update(struct service *service, const char *id,
 {
 	struct store *store = service->store;
 	struct json_object *config = assistant_config_of(assistant, err);
-	struct json_object *base = NULL, *merged = NULL;
+	struct json_object *base = NULL, *merged = NULL, *left = NULL;
 	struct assistant row = { 0 };
 	int found;
 
@@ -60,6 +85,8 @@ static int remember_update(struct service *service, const char *id,
 	/* The embedded upstream is the store, and may hold a later change already. */
 	if (found > 0 && service->settings->base_url)
 		store_assistant_set_config(store, id, config, clock_now(), err);
+	else if (found > 0)
+		updates = left = still_true(updates, assistant, &row, err);
 	if (found > 0 && row.label == LABEL_CURRENT &&
 	    store_profile_config(store, row.profile, &base, err) == 0) {
 		merged = assistant_merge(base, updates, err);
@@ -73,6 +100,7 @@ out:
 	assistant_release(&row);
 	json_object_put(merged);
 	json_object_put(base);
+	json_object_put(left);
 	json_object_put(config);
 	return error_result(err);
 }

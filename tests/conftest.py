@@ -89,7 +89,7 @@ class Reply:
 
 
 class Site:
-    """lighttpd with the ten programs from the shipped configuration, in a folder of its
+    """lighttpd with all programs from the shipped configuration, in a folder of its
     own. `env` are lines of the `.env`; JWT_SECRET is there unless given as None."""
 
     configuration = ROOT / "deploy" / "lighttpd" / "quickstart.conf"

@@ -583,6 +583,18 @@ def test_modifying_the_current_one_is_update(make_site):
     assert good(site, "GET", f"/{new}")["name"] == "Changed", "later refreshes keep it"
 
 
+@pytest.mark.parametrize("field", [f for f in FULL if f not in ("model", "tools")])
+def test_the_profile_follows_what_is_set_and_cleared(field, make_site):
+    site = make_site()
+    current = site.get("/current").data["assistantId"]
+    value = {"k": "v"} if field == "metadata" else FULL[field]
+    good(site, "POST", f"/{current}", {field: value})
+    config = json.loads(site.sql("SELECT config FROM profile")[0][0])
+    assert config[field] == value
+    good(site, "POST", f"/{current}", {field: None})
+    assert field not in json.loads(site.sql("SELECT config FROM profile")[0][0])
+
+
 def test_deleting_the_current_one_is_delete(make_site):
     site = make_site()
     current = site.get("/current").data["assistantId"]
