@@ -1,6 +1,7 @@
 """What the tests share: a running server with its own state, and tokens for it."""
 
 import base64
+import fcntl
 import functools
 import hashlib
 import hmac
@@ -9,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -121,7 +123,7 @@ class Reply:
 
 
 class Site:
-    """lighttpd with the ten programs from the shipped configuration, in a folder of its
+    """lighttpd with all programs from the shipped configuration, in a folder of its
     own. `env` are lines of the `.env`; JWT_SECRET is there unless given as None."""
 
     configuration = ROOT / "deploy" / "lighttpd" / "quickstart.conf"
@@ -363,6 +365,28 @@ def make_site():
 @pytest.fixture
 def site(make_site):
     return make_site()
+
+
+@pytest.fixture(scope="session")
+def node_packages():
+    """The packages of tests/sdk/package-lock.json, installed once by whoever is first."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed")
+    folder = ROOT / "tests" / "sdk"
+    with open(folder / "package-lock.json") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        installed = folder / "node_modules" / ".package-lock.json"
+        wanted = (folder / "package-lock.json").stat().st_mtime
+        if installed.exists() and installed.stat().st_mtime >= wanted:
+            return
+        done = subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def pytest_terminal_summary(terminalreporter):
