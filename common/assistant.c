@@ -201,10 +201,11 @@ struct json_object *assistant_config_of(struct json_object *object, struct oam_e
 	return NULL;
 }
 
-int assistant_check_unreserved(struct json_object *checked, const char *path,
-			       struct oam_error *err)
+int assistant_check_managed(struct json_object *checked, const char *path,
+			    struct oam_error *err)
 {
 	struct json_object *metadata = json_member(checked, "metadata");
+	size_t room = METADATA_MAX - RESERVED_PAIRS, count;
 	char member[OAM_PARAM_MAX], pair[OAM_PARAM_MAX];
 
 	if (!metadata)
@@ -216,21 +217,6 @@ int assistant_check_unreserved(struct json_object *checked, const char *path,
 		if (is_reserved(name))
 			return error_set(err, RESERVED_METADATA, pair, pair);
 	}
-	return 0;
-}
-
-int assistant_check_managed(struct json_object *checked, const char *path,
-			    struct oam_error *err)
-{
-	struct json_object *metadata = json_member(checked, "metadata");
-	size_t room = METADATA_MAX - RESERVED_PAIRS, count;
-	char member[OAM_PARAM_MAX];
-
-	if (!metadata)
-		return 0;
-	if (assistant_check_unreserved(checked, path, err))
-		return -1;
-	shape_path(member, path, "metadata");
 	count = (size_t)json_object_object_length(metadata);
 	if (count > room)
 		return error_set(err, TOO_MANY_PROPERTIES, member, member, room, count);

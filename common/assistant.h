@@ -42,13 +42,9 @@ int assistant_id_make(char id[ASSISTANT_ID_SIZE], struct oam_error *err);
 int assistant_check(struct json_object *fields, enum assistant_use use, const char *path,
 		    struct oam_error *err);
 
-/* What holds besides for what callers send: metadata has no names that start with oam_. */
-int assistant_check_unreserved(struct json_object *fields, const char *path,
-			       struct oam_error *err);
-
 /*
- * And for the configurations of profiles: their metadata has two pairs less to give, which
- * the manager needs.
+ * And for the configurations of profiles: their metadata has no names that start with
+ * oam_, and two pairs less to give, which the manager needs.
  */
 int assistant_check_managed(struct json_object *fields, const char *path,
 			    struct oam_error *err);

@@ -32,7 +32,6 @@ int service_create(struct service *service, struct json_object *config,
 
 	*assistant = NULL;
 	if (assistant_check(config, ASSISTANT_CREATE, "", err) ||
-	    assistant_check_unreserved(config, "", err) ||
 	    upstream->create(upstream, config, assistant, err))
 		return -1;
 	log_write(LOG_LEVEL_INFO, "created", "request", service->request_id, "id",
@@ -103,25 +102,42 @@ out:
 	return error_result(err);
 }
 
-/* What belongs to a profile must leave room for the pairs that the manager adds. */
-static int check_updates(struct service *service, const char *id,
-			 struct json_object *updates, const char *path,
-			 struct oam_error *err)
+/* 1 when the assistant is a profile's. */
+static int is_owned(struct service *service, const char *id, struct oam_error *err)
 {
 	struct assistant row;
-	int found;
-	bool owned;
+	int found = store_assistant_find(service->store, id, &row, err);
+	bool owned = found > 0 && row.profile != 0;
 
-	if (assistant_check(updates, ASSISTANT_MODIFY, path, err))
-		return -1;
-	found = store_assistant_find(service->store, id, &row, err);
-	if (found < 0)
-		return -1;
-	owned = found > 0 && row.profile != 0;
-	if (found)
+	if (found > 0)
 		assistant_release(&row);
-	return owned ? assistant_check_managed(updates, path, err)
-		     : assistant_check_unreserved(updates, path, err);
+	return found < 0 ? -1 : owned;
+}
+
+/*
+ * Checks the updates and makes *changes of them, what is sent. The manager's own pairs of
+ * a profile's assistant stay as they are; one that is only hosted has none, and its owner,
+ * who may be another manager, sets what he wants.
+ */
+static int make_changes(struct service *service, const char *id,
+			struct json_object *present, struct json_object *updates,
+			const char *path, struct json_object **changes,
+			struct oam_error *err)
+{
+	int owned = is_owned(service, id, err);
+
+	*changes = NULL;
+	if (owned < 0)
+		return -1;
+	if (owned)
+		drop_unchanged_reserved(updates, present);
+	if (assistant_check(updates, ASSISTANT_MODIFY, path, err) ||
+	    (owned && assistant_check_managed(updates, path, err)))
+		return -1;
+	*changes = json_copy(updates, err);
+	if (owned && *changes && json_object_object_get_ex(*changes, "metadata", NULL))
+		assistant_keep_reserved(present, *changes, err);
+	return error_result(err);
 }
 
 int service_update(struct service *service, const char *id, struct json_object *updates,
@@ -129,21 +145,14 @@ int service_update(struct service *service, const char *id, struct json_object *
 		   struct oam_error *err)
 {
 	struct upstream *upstream = service->upstream;
-	struct json_object *present = NULL, *changes = NULL;
+	struct json_object *present, *changes = NULL;
 
 	*assistant = NULL;
 	if (service_details(service, NULL, id, &present, err))
 		return -1;
-	drop_unchanged_reserved(updates, present);
-	changes = json_copy(updates, err);
-	if (!changes || check_updates(service, id, changes, path, err))
-		goto out;
-	if (json_object_object_get_ex(changes, "metadata", NULL) &&
-	    assistant_keep_reserved(present, changes, err))
-		goto out;
-	if (upstream->modify(upstream, id, changes, assistant, err) == 0)
+	if (make_changes(service, id, present, updates, path, &changes, err) == 0 &&
+	    upstream->modify(upstream, id, changes, assistant, err) == 0)
 		remember_update(service, id, updates, *assistant, err);
-out:
 	if (error_result(err)) {
 		json_object_put(*assistant);
 		*assistant = NULL;

@@ -264,7 +264,6 @@ FAULTS = [
     ({"metadata": {"k" * 65: ""}}, "property_name_above_max_length", "metadata", None),
     ({"metadata": {"k": "x" * 513}}, "string_above_max_length", "metadata.k", None),
     ({"metadata": {"k": 1}}, "invalid_type", "metadata.k", None),
-    ({"metadata": {"oam_nonce": "x"}}, "reserved_metadata", "metadata.oam_nonce", None),
     ({"tool_resources": {"code_interpreter": {"file_ids": ["f"] * 21}}},
      "array_above_max_length", "tool_resources.code_interpreter.file_ids", None),
     ({"tool_resources": {"file_search": {"vector_store_ids": ["a", "b"]}}},

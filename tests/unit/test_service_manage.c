@@ -84,18 +84,22 @@ static void test_hosting_is_refused_with_another_upstream(void **state)
 	assert_null(service);
 }
 
-static void test_create_protects_the_reserved_pairs(void **state)
+/* Another manager that keeps its assistants here marks them, and recovers by the nonce. */
+static void test_pairs_of_another_manager_are_its_own(void **state)
 {
 	struct service *service = ((struct fixture *)*state)->service;
 	struct json_object *config = parse(
-		"{\"model\":\"m\",\"metadata\":{\"oam_installation\":\"x\"}}");
+		"{\"model\":\"m\",\"metadata\":{\"oam_nonce\":\"x\"}}");
 	struct json_object *assistant;
 	struct oam_error err = { 0 };
+	char metadata[4096];
 
-	assert_int_equal(service_create(service, config, &assistant, &err), -1);
-	assert_int_equal(err.code, OAM_E_RESERVED_METADATA);
-	assert_string_equal(err.param, "metadata.oam_installation");
-	assert_null(assistant);
+	assert_ok(service_create(service, config, &assistant, &err));
+	assert_int_equal(update(service, json_member_string(assistant, "id"),
+				"{\"metadata\":{\"oam_nonce\":\"y\"}}", metadata),
+			 OAM_OK);
+	assert_string_equal(metadata, "{\"oam_nonce\":\"y\"}");
+	json_object_put(assistant);
 	json_object_put(config);
 }
 
@@ -219,7 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_hosting_is_refused_with_another_upstream),
-		TEST(test_create_protects_the_reserved_pairs),
+		TEST(test_pairs_of_another_manager_are_its_own),
 		TEST(test_room_for_metadata),
 		TEST(test_pages_know_whether_more_follow),
 		TEST(test_a_concurrent_change_is_kept),
