@@ -51,6 +51,9 @@ struct endpoint {
 /* What OpenAI's clients expect: `data` is the whole body; no profiles. */
 extern const struct dialect endpoint_openai_dialect;
 
+/* Prometheus' text format: `data` has one string, `text`, which is the body; no profiles. */
+extern const struct dialect endpoint_metrics_dialect;
+
 /* Runs the program; its result is main()'s. The chain must be static. */
 int endpoint_main(const struct endpoint *endpoint);
 

@@ -5,6 +5,10 @@
 
 #define RETRY_AFTER "2" /* seconds: a refresh or a busy store is over by then */
 
+#define NO_MEMORY_BODY \
+	"{\"success\":false,\"message\":\"Out of memory.\",\"error\":{\"code\":" \
+	"\"internal_error\",\"param\":null,\"details\":null}}"
+
 /* ---- our own envelope ---- */
 
 static struct json_object *success_body(const struct endpoint *endpoint,
@@ -77,9 +81,25 @@ const struct dialect endpoint_own_dialect = {
 	.header = "",
 	.success = success_body,
 	.failure = failure_body,
-	.no_memory =
-		"{\"success\":false,\"message\":\"Out of memory.\",\"error\":{\"code\":"
-		"\"internal_error\",\"param\":null,\"details\":null}}",
+	.no_memory = NO_MEMORY_BODY,
+};
+
+/* ---- metrics ---- */
+
+static struct json_object *text_body(const struct endpoint *endpoint,
+				     struct json_object *data, struct oam_error *err)
+{
+	(void)endpoint;
+	(void)err;
+	return json_object_get(json_member(data, "text"));
+}
+
+const struct dialect endpoint_metrics_dialect = {
+	.header = "",
+	.text_type = "text/plain; version=0.0.4; charset=utf-8",
+	.success = text_body,
+	.failure = failure_body,
+	.no_memory = NO_MEMORY_BODY,
 };
 
 /* ---- the answer ---- */
@@ -159,16 +179,19 @@ static bool may_be_done(const struct incoming *incoming, const struct oam_error 
 static size_t make_header(const struct incoming *incoming, const struct oam_error *cause,
 			  int status, size_t body_length, char *text, size_t size)
 {
+	const struct dialect *dialect = request_dialect(incoming);
+	const char *type = dialect->text_type && !cause->code ? dialect->text_type
+							      : "application/json";
 	int used = snprintf(text, size,
 			    "Status: %d %s\r\n"
-			    "Content-Type: application/json\r\n"
+			    "Content-Type: %s\r\n"
 			    "Content-Length: %zu\r\n"
 			    "Cache-Control: no-store\r\n"
 			    "X-Content-Type-Options: nosniff\r\n"
 			    "X-Request-Id: %s\r\n"
 			    "%s%s",
-			    status, reason_phrase(status), body_length,
-			    incoming->request_id, request_dialect(incoming)->header,
+			    status, reason_phrase(status), type, body_length,
+			    incoming->request_id, dialect->header,
 			    may_be_done(incoming, cause) ? "X-Should-Retry: false\r\n"
 							 : "");
 
@@ -187,7 +210,10 @@ int answer_send(struct channel *channel, const struct incoming *incoming,
 								  &status, &err)
 					       : dialect->success(incoming->endpoint,
 								  data, &err);
-	const char *text = error_result(&err) ? NULL : json_text(body);
+	bool is_text = dialect->text_type && !cause->code;
+	const char *text = error_result(&err) ? NULL
+			   : is_text          ? json_object_get_string(body)
+					      : json_text(body);
 	char header[1536];
 	size_t used;
 

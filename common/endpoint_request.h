@@ -24,13 +24,14 @@ struct incoming {
 
 /* What is particular to one kind of clients. */
 struct dialect {
-	bool has_profiles;  /* every query may name one */
-	const char *header; /* more fields of every answer, each with its line end */
+	bool has_profiles;     /* every query may name one */
+	const char *header;    /* more fields of every answer, each with its line end */
+	const char *text_type; /* Content-Type of a success that is text; NULL: JSON */
 
 	/* Looks at a request beyond what is common; may be NULL. */
 	int (*check)(const struct channel *, struct oam_error *);
 
-	/* The bodies. *status comes as the row of the error has it. */
+	/* The bodies; for text, a JSON string. *status comes as the error's row has it. */
 	struct json_object *(*success)(const struct endpoint *, struct json_object *data,
 				       struct oam_error *);
 	struct json_object *(*failure)(const struct incoming *,

@@ -165,6 +165,11 @@ struct service_status {
 int service_status(struct service *service, const char *profile,
 		   struct service_status *status, struct oam_error *err);
 
+/*
+ * Metrics of all profiles in Prometheus' text format. *text is malloc'd; the caller frees.
+ */
+int service_metrics(struct service *service, char **text, struct oam_error *err);
+
 /* The status as the documented JSON object. */
 int service_status_json(const struct service_status *status, struct json_object *object,
 			struct oam_error *err);

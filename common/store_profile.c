@@ -289,3 +289,33 @@ int store_profile_count(struct store *store, int64_t profile, int64_t *count,
 		*count = query_get_integer(&q, 0);
 	return query_close(&q);
 }
+
+static int count_by(struct store *store, const char *sql, int64_t profile,
+		    store_count *visit, void *context, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, sql, err);
+	query_integer(&q, 1, profile);
+	while (query_row(&q))
+		visit(query_get_text(&q, 0), query_get_integer(&q, 1), context);
+	return query_close(&q);
+}
+
+int store_count_assistants(struct store *store, int64_t profile, store_count *visit,
+			   void *context, struct oam_error *err)
+{
+	return count_by(store,
+			"SELECT label, count(*) FROM assistant "
+			"WHERE profile_id = ? AND label <> 'deleted' GROUP BY label",
+			profile, visit, context, err);
+}
+
+int store_count_rotations(struct store *store, int64_t profile, store_count *visit,
+			  void *context, struct oam_error *err)
+{
+	return count_by(store,
+			"SELECT coalesce(outcome, 'running'), count(*) FROM rotation "
+			"WHERE profile_id = ? GROUP BY outcome",
+			profile, visit, context, err);
+}
