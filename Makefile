@@ -138,7 +138,7 @@ lint:
 	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch])
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
-	shellcheck deploy/install-packages deploy/quickstart sql/embed.sh tests/run .ci/run
+	shellcheck deploy/install-packages deploy/quickstart deploy/examples/current.sh sql/embed.sh tests/run .ci/run
 	shellcheck -s bash cli/oam.bash-completion
 	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
