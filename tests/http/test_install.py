@@ -57,6 +57,17 @@ def test_the_files_for_servers_name_the_installed_places(installed):
             assert pathlib.Path(place).exists(), (path, place)
 
 
+def test_the_crontab(installed, make_site):
+    site = make_site(start=False)
+    lines = (installed / "share/oam/deploy/cron/oam").read_text().splitlines()
+    setting, job = [line for line in lines if not line.startswith("#")]
+    assert setting == "OAM_ENV_FILE=/var/lib/oam/.env"
+    when, user, command = re.fullmatch(r"((?:\* ){5})(\w+) (.*)", job).groups()
+    command = command.replace("--jitter 20", "--jitter 0")
+    done = subprocess.run(["sh", "-c", command], env=site.environment(), capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
 def test_systemd_understands_the_units(installed):
     units = installed / "units"
