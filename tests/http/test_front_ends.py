@@ -9,6 +9,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import BASE, BUILD, ROOT, Site, eventually, make_token
+from conftest import BASE, BUILD, ROOT, Site, eventually, free_port, make_token
 
 sys.path.insert(0, str(ROOT / "tests"))
 from fake_upstream import FakeUpstream  # noqa: E402
@@ -32,6 +33,7 @@ class FrontEnd(Site):
     with_starter = False  # whether deploy/oam-fcgi starts the programs
     is_cgi = False
     starter = None
+    tls_port = None  # set: with what stands in the files as comments
 
     def __init__(self, folder, env=None):
         super().__init__(folder, env)
@@ -60,7 +62,12 @@ class FrontEnd(Site):
         Each of `changes` must be there."""
         for path in (self.deploy / name).parent.iterdir():
             text = path.read_text()
+            if self.tls_port:  # prose has a space behind its '#', directives have none
+                text = re.sub(r"^(\s*)#(?=\S)", r"\1", text, flags=re.M)
             for old, new in {
+                "/etc/letsencrypt/live/oam.example.org": self.scratch,
+                "listen 443": f"listen 127.0.0.1:{self.tls_port}",
+                '":443"': f'"127.0.0.1:{self.tls_port}"',
                 "/usr/local/libexec/oam": self.programs,
                 "/usr/local/share/oam/deploy": self.deploy,
                 "/var/lib/oam/.env": self.env_file,
@@ -171,6 +178,7 @@ class Apache(FrontEnd):
             include=("apache/oam-proxy.conf", f"apache/{self.include}"),
         )
         modules = ["mpm_event", "authz_core", "alias", "env", *self.modules]
+        modules += ["ssl"] if self.tls_port else []
         main = self.folder / "apache.conf"
         main.write_text(
             "".join(f"LoadModule {m}_module {MODULES}/mod_{m}.so\n" for m in modules)
@@ -387,6 +395,42 @@ def test_the_environment_is_clean(site):
         assert names <= {
             "OAM_ENV_FILE", "OAM_WORKERS", "PATH", "PHP_FCGI_CHILDREN", *SANITIZER_NAMES,
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Lighttpd, Nginx, Apache])
+def test_the_comments(kind):
+    """TLS, and limits of requests: they are right once the '#' is gone."""
+    with tempfile.TemporaryDirectory(prefix="oam-test-") as folder:
+        site = kind(folder).migrate()
+        make_certificate(site.scratch)
+        # Apache's comment turns its only port to TLS.
+        site.tls_port = "the same" if kind is Apache else free_port()
+        try:
+            site.start()
+            port = site.port if kind is Apache else site.tls_port
+            context = ssl.create_default_context(cafile=site.scratch / "fullchain.pem")
+            connection = http.client.HTTPSConnection("localhost", port, context=context)
+            connection.request(
+                "GET", f"{BASE}/current", headers={"Authorization": f"Bearer {make_token()}"}
+            )
+            assert connection.getresponse().status == 200
+            assert connection.sock.version() in ("TLSv1.2", "TLSv1.3")
+            connection.close()
+            if kind is Nginx:
+                statuses = {site.get("/status").status for _ in range(60)}
+                assert statuses == {200, 429}
+        finally:
+            site.stop()
+
+
+def make_certificate(folder):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+        + ["-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"],
+        check=True,
+        capture_output=True,
+    )
 
 
 def test_the_sockets_are_the_web_servers_alone(site):
