@@ -44,6 +44,10 @@ LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR    ?= $(PREFIX)/share
 MANDIR     ?= $(DATADIR)/man
+# Set it to install the systemd units, too: /usr/local/lib/systemd/system, for example.
+SYSTEMDDIR  ?=
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 
 COMMON   := $(wildcard common/*.c)
 SQL      := $(sort $(wildcard sql/*.sql))
@@ -138,12 +142,17 @@ lint:
 	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch])
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
-	shellcheck deploy/install-packages deploy/quickstart deploy/examples/current.sh sql/embed.sh tests/run .ci/run
+	shellcheck deploy/install-packages deploy/oam-fcgi deploy/quickstart deploy/examples/current.sh sql/embed.sh tests/run .ci/run
 	shellcheck -s bash cli/oam.bash-completion
 	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
 format:
 	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch])
+
+DEPLOYED   = $(addprefix deploy/,apache cron examples lighttpd nginx oam-fcgi systemd sysusers.d tmpfiles.d)
+UNITS     := $(wildcard deploy/systemd/oam*)
+SET_PLACES = sed -i -e 's|/usr/local/libexec/oam|$(LIBEXECDIR)/oam|g' \
+    -e 's|/usr/local/share/oam|$(DATADIR)/oam|g' -e 's|/usr/local/bin|$(BINDIR)|g'
 
 # DESTDIR and the directories above are respected.
 install: all
@@ -166,7 +175,15 @@ install: all
 	ln -sf oam $(DESTDIR)$(DATADIR)/bash-completion/completions/oam-refresh
 	install -m 644 $(SQL) $(DESTDIR)$(DATADIR)/oam/sql
 	install -m 644 cgi/openapi.json $(DESTDIR)$(DATADIR)/oam
-	cp -R deploy/lighttpd deploy/examples $(DESTDIR)$(DATADIR)/oam/deploy
+	cp -R $(DEPLOYED) $(DESTDIR)$(DATADIR)/oam/deploy
+	find $(DESTDIR)$(DATADIR)/oam/deploy -type f -exec $(SET_PLACES) {} +
+ifneq ($(SYSTEMDDIR),)
+	install -d $(DESTDIR)$(SYSTEMDDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+	install -m 644 $(UNITS) $(DESTDIR)$(SYSTEMDDIR)
+	$(SET_PLACES) $(UNITS:deploy/systemd/%=$(DESTDIR)$(SYSTEMDDIR)/%)
+	install -m 644 deploy/sysusers.d/oam.conf $(DESTDIR)$(SYSUSERSDIR)
+	install -m 644 deploy/tmpfiles.d/oam.conf $(DESTDIR)$(TMPFILESDIR)
+endif
 
 uninstall:
 	rm -f $(COMMAND:$(B)/cli/%=$(DESTDIR)$(BINDIR)/%) \
@@ -177,6 +194,10 @@ uninstall:
 	    $(DESTDIR)$(DATADIR)/bash-completion/completions/oam \
 	    $(DESTDIR)$(DATADIR)/bash-completion/completions/oam-refresh
 	rm -rf $(DESTDIR)$(LIBEXECDIR)/oam $(DESTDIR)$(DATADIR)/oam
+ifneq ($(SYSTEMDDIR),)
+	rm -f $(UNITS:deploy/systemd/%=$(DESTDIR)$(SYSTEMDDIR)/%) \
+	    $(DESTDIR)$(SYSUSERSDIR)/oam.conf $(DESTDIR)$(TMPFILESDIR)/oam.conf
+endif
 
 clean:
 	rm -rf build

@@ -101,7 +101,10 @@ ssize_t channel_read(struct channel *channel, char *bytes, size_t size)
 
 bool channel_has_end(const struct channel *channel)
 {
-	return !channel->is_cgi;
+	const char *coding = getenv("HTTP_TRANSFER_ENCODING");
+
+	/* Apache's mod_cgi and mod_cgid hand on a chunked body, and close its pipe behind it. */
+	return !channel->is_cgi || (coding && coding[0]);
 }
 
 static int write_stdout(const char *bytes, size_t size)

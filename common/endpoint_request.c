@@ -9,6 +9,7 @@
 #include "random.h"
 
 #define QUERY_MAX 4096
+#define DRAIN_MAX ((size_t)64 << 20) /* of a body that is refused */
 
 static const char *param(const struct channel *channel, const char *name)
 {
@@ -264,17 +265,30 @@ static bool is_json_type(const char *type)
 }
 
 /*
- * Reads and forgets what is left of a body that is refused, so that the server can finish
- * sending it and then hear the answer.
+ * Reads and forgets a body that is refused, so that the server can finish sending it and
+ * then hear the answer. A plain CGI program may read no more than CONTENT_LENGTH.
  */
 static void drain(struct channel *channel)
 {
+	const char *header = param(channel, "CONTENT_LENGTH");
+	size_t left = DRAIN_MAX;
 	char bytes[16384];
+	ssize_t n;
 
-	for (int i = 0; i < 4096 && channel_has_end(channel) &&
-			channel_read(channel, bytes, sizeof(bytes)) > 0;
-	     i++)
-		;
+	if (!channel_has_end(channel)) {
+		unsigned long long length = header[0] >= '0' && header[0] <= '9'
+						    ? strtoull(header, NULL, 10)
+						    : 0;
+
+		left = length < DRAIN_MAX ? (size_t)length : DRAIN_MAX;
+	}
+	while (left > 0) {
+		n = channel_read(channel, bytes,
+				 left < sizeof(bytes) ? left : sizeof(bytes));
+		if (n <= 0)
+			return;
+		left -= (size_t)n;
+	}
 }
 
 /* *text is malloc'd, '\0' behind it. */

@@ -127,6 +127,7 @@ class Site:
     own. `env` are lines of the `.env`; JWT_SECRET is there unless given as None."""
 
     configuration = ROOT / "deploy" / "lighttpd" / "quickstart.conf"
+    programs = BUILD / "cgi"
 
     def __init__(self, folder, env=None, configuration=None):
         self.folder = pathlib.Path(folder)
@@ -177,18 +178,22 @@ class Site:
         self.oam("migrate")
         return self
 
-    def start(self):
-        self.port = free_port()
-        self.log_file = open(self.log, "ab")
-        self.process = subprocess.Popen(
+    def launch(self):
+        """Starts the web server in the foreground."""
+        return subprocess.Popen(
             ["lighttpd", "-D", "-f", self.configuration],
             env=self.environment(
-                PORT=str(self.port), OAM_RUN=str(self.run), OAM_PROGRAMS=str(BUILD / "cgi")
+                PORT=str(self.port), OAM_RUN=str(self.run), OAM_PROGRAMS=str(self.programs)
             ),
             stdout=self.log_file,
             stderr=self.log_file,
             stdin=subprocess.DEVNULL,
         )
+
+    def start(self):
+        self.port = free_port()
+        self.log_file = open(self.log, "ab")
+        self.process = self.launch()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
@@ -198,7 +203,7 @@ class Site:
                 return self
             except OSError:
                 time.sleep(0.05)
-        raise AssertionError("lighttpd does not answer")
+        raise AssertionError("the web server does not answer: " + self.log.read_text())
 
     def stop(self):
         if not self.process:
@@ -219,7 +224,7 @@ class Site:
         left = [pid for pid in family if alive(pid)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        assert not left, f"processes outlived lighttpd: {left}"
+        assert not left, f"processes outlived the web server: {left}"
         text = self.log.read_text(errors="replace")
         assert not SANITIZER_FAULT.search(text), text
 
@@ -237,7 +242,7 @@ class Site:
                 exe = os.readlink(stat.parent / "exe")
             except OSError:
                 continue
-            if exe.startswith(str(BUILD / "cgi") + "/") and (
+            if exe.startswith(f"{self.programs}/") and (
                 name is None or exe.endswith("/" + name)
             ):
                 found.append(int(stat.parent.name))

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -14,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
-    make(f"PREFIX={folder}", "install")
+    make(f"PREFIX={folder}", f"SYSTEMDDIR={folder}/units", "install")
     return folder
 
 
@@ -37,12 +38,56 @@ def test_everything_is_there(installed):
         "share/man/man5/oam.env.5",
         "share/man/man8/oam-refresh.8",
         "share/bash-completion/completions/oam",
+        "share/oam/deploy/oam-fcgi",
+        "lib/sysusers.d/oam.conf",
+        "lib/tmpfiles.d/oam.conf",
+        *(f"units/{p.name}" for p in (ROOT / "deploy/systemd").iterdir()),
     } <= names
+    assert "share/oam/deploy/quickstart" not in names
+
+
+def test_the_files_for_servers_name_the_installed_places(installed):
+    folders = [installed / "share/oam/deploy", installed / "units"]
+    files = [p for folder in folders for p in folder.rglob("*") if p.is_file()]
+    assert len(files) > 20
+    for path in files:
+        text = path.read_text()
+        assert not re.search(r"/usr/local/(bin|libexec|share)", text), path
+        for place in re.findall(rf"{installed}[\w./-]*\w", text):
+            assert pathlib.Path(place).exists(), (path, place)
+
+
+def test_the_crontab(installed, make_site):
+    site = make_site(start=False)
+    lines = (installed / "share/oam/deploy/cron/oam").read_text().splitlines()
+    setting, job = [line for line in lines if not line.startswith("#")]
+    assert setting == "OAM_ENV_FILE=/var/lib/oam/.env"
+    when, user, command = re.fullmatch(r"((?:\* ){5})(\w+) (.*)", job).groups()
+    command = command.replace("--jitter 20", "--jitter 0")
+    done = subprocess.run(["sh", "-c", command], env=site.environment(), capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
+def test_systemd_understands_the_units(installed):
+    units = installed / "units"
+    names = ["oam.target", "oam@status.socket", "oam@status.service"]
+    names += ["oam-refresh.service", "oam-refresh.timer"]
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *(units / n for n in names)],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    # All programs have their socket.
+    wanted = set(re.findall(r"oam@([a-z0-9-]+)\.socket", (units / "oam.target").read_text()))
+    assert wanted >= {p.stem for p in (ROOT / "cgi").glob("*.c")}
 
 
 def test_uninstall_takes_everything_away(tmp_path):
-    make(f"DESTDIR={tmp_path}", "PREFIX=/usr", "install")
-    make(f"DESTDIR={tmp_path}", "PREFIX=/usr", "uninstall")
+    where = [f"DESTDIR={tmp_path}", "PREFIX=/usr", "SYSTEMDDIR=/usr/lib/systemd/system"]
+    make(*where, "install")
+    make(*where, "uninstall")
     assert [p for p in tmp_path.rglob("*") if not p.is_dir()] == []
 
 
