@@ -4,6 +4,7 @@
 #   make run      install what is missing, build, serve on 127.0.0.1:${PORT:-8080}
 #   make check    install what the tests need, run all of them
 #   make install  into DESTDIR/PREFIX (/usr/local); make uninstall takes it away again
+#   make fuzz     each fuzzer for FUZZ_SECONDS (60); what they find is kept in build/fuzz/corpus
 #   make lint     static analysis
 #   make format   clang-format over all sources
 #   make clean
@@ -15,6 +16,9 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 SANITIZE ?=
+FUZZ     ?=
+
+FUZZ_SECONDS ?= 60
 
 Q        := $(if $(V),,@)
 
@@ -27,6 +31,12 @@ OPTIMIZE  = -O2 -g
 ifneq ($(SANITIZE),)
 OPTIMIZE  = -O1 -g
 HARDENING = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+ifneq ($(FUZZ),)
+CC        = clang
+OPTIMIZE  = -O1 -g
+WARNINGS += -Wno-unknown-warning-option
+HARDENING = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
 
 override CFLAGS   += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) \
@@ -53,9 +63,10 @@ VERSION  := 0.1.0
 UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 OBJECTS  := $(COMMON:%.c=$(B)/%.o) $(B)/sql/migrations.o
 LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
+FUZZER   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SONAME   := liboam.so.0
 
-.PHONY: all run check unit lint format install uninstall clean
+.PHONY: all run check unit fuzz fuzzers lint format install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -114,6 +125,14 @@ $(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/common.a
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# Built by clang into a folder of their own, with FUZZ=1. A fuzzer's own fakes come before
+# what they stand for in the archive.
+fuzzers: $(FUZZER)
+
+$(FUZZER): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/common.a
+	@echo 'LD $@'
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -pie -o $@ $^ $(LDLIBS)
+
 run:
 	deploy/install-packages run
 	$(MAKE) -j2 all
@@ -121,22 +140,28 @@ run:
 
 # The sanitized build lives beside the plain one. The tests drive both from outside.
 check:
-	deploy/install-packages run check
+	deploy/install-packages run check fuzz
 	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit
+	! command -v clang >/dev/null || $(MAKE) -j2 B=$(B)/fuzz FUZZ=1 fuzzers
 	tests/run $(B)/check $(TESTS)
+
+fuzz:
+	deploy/install-packages run fuzz
+	$(MAKE) -j2 B=$(B)/fuzz FUZZ=1 fuzzers
+	tests/fuzz/run $(B)/fuzz $(FUZZ_SECONDS) $(FUZZER:$(B)/tests/fuzz/fuzz_%=%)
 
 lint:
 	deploy/install-packages run check lint
 	$(MAKE) -j2 all
-	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch])
+	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
-	shellcheck deploy/install-packages deploy/quickstart sql/embed.sh tests/run .ci/run
+	shellcheck deploy/install-packages deploy/quickstart sql/embed.sh tests/run tests/fuzz/run .ci/run
 	shellcheck -s bash cli/oam.bash-completion
 	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
 format:
-	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch])
+	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
 
 # DESTDIR and the directories above are respected.
 install: all
