@@ -116,8 +116,8 @@ static bool is_same(const char *a, const struct dotenv_entry *x, const char *b,
 
 /*
  * Whether dotenv reads the new text as the old one but for our value: a quote that an
- * entry leaves open may have met another one, and `KEY:` at the very end becomes an entry
- * by a newline. `changed` is where the changed entry's key
+ * entry leaves open may have met another one, and `KEY:` in the last line takes what
+ * follows it. `changed` is where the changed entry's key
  * stands in the old text, or its length when the entry was added.
  */
 static bool means_the_same(const char *old, size_t old_length, const char *new,

@@ -151,9 +151,11 @@ static void test_every_way_to_write_it(void **state)
 static void test_what_would_change_another_entry_is_refused(void **state)
 {
 	static const char *const texts[] = {
-		"A='x\n" KEY "=a'b\nB=c'\n", "A=\"x\n" KEY "=a\"b\nB=c\" # comment\n",
+		"A='x\n" KEY "=a'b\nB=c'\n",
+		"A=\"x\n" KEY "=a\"b\nB=c\" # comment\n",
 		"A=`x\r\n" KEY "=old`b\r\nB=`\r\n",
-		"A=1\nB:", /* no entry, but with a newline it is one */
+		"A=1\nB:",   /* no entry, but with a newline it is one */
+		"A=1\nB:\n", /* its value may be on the next line */
 	};
 
 	(void)state;
