@@ -847,6 +847,28 @@ static void test_the_default_can_be_stamped(void **state)
 	json_object_put(stamped);
 }
 
+/* What another server sends is not checked before. */
+static void test_metadata_that_is_no_object(void **state)
+{
+	static const char *const texts[] = { "{\"metadata\":\"x\"}",
+					     "{\"metadata\":[{\"oam_nonce\":\"n\"}]}",
+					     "{\"metadata\":7}", "{\"metadata\":null}" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct json_object *object = parse(texts[i]), *to = parse("{}");
+		struct oam_error err = { 0 };
+
+		assert_ok(assistant_keep_reserved(object, to, &err));
+		assert_string_equal(json_text(to), "{}");
+		assert_ok(assistant_check_managed(object, "", &err));
+		assistant_drop_reserved(object);
+		assert_string_equal(json_text(object), texts[i]);
+		json_object_put(object);
+		json_object_put(to);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -870,6 +892,7 @@ int main(void)
 		cmocka_unit_test(test_object_defaults),
 		cmocka_unit_test(test_config_of),
 		cmocka_unit_test(test_the_default_can_be_stamped),
+		cmocka_unit_test(test_metadata_that_is_no_object),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
