@@ -89,12 +89,11 @@ static int check_path(const struct endpoint *endpoint, const struct channel *cha
 }
 
 static int check_method(const struct endpoint *endpoint, const struct channel *channel,
-			struct incoming *incoming, struct oam_error *err)
+			const struct incoming *incoming, struct oam_error *err)
 {
 	const char *method = param(channel, "REQUEST_METHOD");
 	bool is_get = strcmp(endpoint->method, "GET") == 0;
 
-	incoming->is_head = strcmp(method, "HEAD") == 0;
 	if (strcmp(method, endpoint->method) == 0 || (is_get && incoming->is_head))
 		return 0;
 	return error_set(err, METHOD_NOT_ALLOWED, NULL,
@@ -329,6 +328,8 @@ int request_read(const struct endpoint *endpoint, const struct token_verifier *v
 	struct json_object *claims;
 	int result = -1;
 
+	/* A refusal has no body either then. */
+	incoming->is_head = strcmp(param(channel, "REQUEST_METHOD"), "HEAD") == 0;
 	if (authenticate(verifier, channel, &claims, err) == 0 &&
 	    check_path(endpoint, channel, incoming, err) == 0 &&
 	    check_method(endpoint, channel, incoming, err) == 0 &&
