@@ -124,13 +124,19 @@ static void check_published(const struct file *old, const char *value)
 	free(first.text);
 }
 
-/* An open quote could meet ours; `KEY:` at the very end becomes an entry by a newline. */
+/* An open quote could meet ours; the value of `KEY:` may be on the next line. */
 static bool may_be_refused(const struct file *old)
 {
+	size_t end = old->length;
+
 	for (size_t i = 0; i < old->length; i++)
 		if (strchr("'\"`", old->text[i]) && old->text[i])
 			return true;
-	return old->length > 0 && old->text[old->length - 1] == ':';
+	if (end > 0 && old->text[end - 1] == '\n')
+		end--;
+	if (end > 0 && old->text[end - 1] == '\r')
+		end--;
+	return end > 0 && old->text[end - 1] == ':';
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,6 +4,7 @@
  * NAME=value that are the CGI variables, an empty line, the body.
  */
 #include <ctype.h>
+#include <sys/mman.h>
 
 #include "clock.h"
 #include "endpoint.h"
@@ -337,7 +338,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	const struct settings settings = { .jwt_secret = secret, .jwt_alg = algorithm };
 	struct oam_error err = { 0 };
 	struct json_object *tree;
-	char *token;
+	char env_file[32], *token;
 
 	(void)argc;
 	(void)argv;
@@ -347,7 +348,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	json_object_put(tree);
 	free(token);
 	setenv("JWT_SECRET", secret, 1);
-	setenv("OAM_ENV_FILE", "/dev/null", 1);
+	snprintf(env_file, sizeof(env_file), "/proc/self/fd/%d", memfd_create(".env", 0));
+	setenv("OAM_ENV_FILE", env_file, 1);
 	setenv("OAM_LOG_LEVEL", "error", 1);
 	setenv("REQUEST_METHOD", "GET", 1);
 	return 0;
