@@ -5,6 +5,7 @@
 #   make check    install what the tests need, run all of them
 #   make install  into DESTDIR/PREFIX (/usr/local); make uninstall takes it away again
 #   make fuzz     each fuzzer for FUZZ_SECONDS (60); what they find is kept in build/fuzz/corpus
+#   make bench    measures it beside others doing the same; takes some minutes
 #   make lint     static analysis
 #   make format   clang-format over all sources
 #   make clean
@@ -66,7 +67,7 @@ LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
 FUZZER   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SONAME   := liboam.so.0
 
-.PHONY: all run check unit fuzz fuzzers lint format install uninstall clean
+.PHONY: all run check unit fuzz fuzzers bench lint format install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -150,10 +151,28 @@ fuzz:
 	$(MAKE) -j2 B=$(B)/fuzz FUZZ=1 fuzzers
 	tests/fuzz/run $(B)/fuzz $(FUZZ_SECONDS) $(FUZZER:$(B)/tests/fuzz/fuzz_%=%)
 
+# The rivals are built from their sources: better-sqlite3 with Node's own headers, if it
+# can be; store.js takes something else otherwise.
+bench:
+	deploy/install-packages run check bench
+	$(MAKE) -j2 all $(B)/bench/noop $(B)/bench/measure
+	mkdir -p $(B)/bench/rivals
+	cp tests/bench/rivals/*.js* $(B)/bench/rivals
+	cd $(B)/bench/rivals && [ -d node_modules ] || { npm ci --ignore-scripts --no-audit --no-fund && \
+	    npm_config_build_from_source=true npm_config_nodedir=/usr npm rebuild better-sqlite3 || \
+	    echo 'bench: no better-sqlite3' >&2; }
+	PATH=$$PATH:/usr/sbin PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 tests/bench/run.py $(B) $(B)/bench
+
+$(B)/bench/%: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	@echo 'LD $@'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lfcgi
+
 lint:
 	deploy/install-packages run check lint
 	$(MAKE) -j2 all
-	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
 	shellcheck deploy/install-packages deploy/quickstart sql/embed.sh tests/run tests/fuzz/run .ci/run
@@ -161,7 +180,7 @@ lint:
 	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
 format:
-	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
 
 # DESTDIR and the directories above are respected.
 install: all
