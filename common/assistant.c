@@ -159,7 +159,7 @@ int assistant_keep_reserved(struct json_object *from, struct json_object *to,
 	if (!reserved)
 		return 0;
 	json_object_object_foreach (reserved, name, value) {
-		if (is_reserved(name))
+		if (value && is_reserved(name))
 			json_put(ensure_metadata(to, err), name, json_copy(value, err),
 				 err);
 	}

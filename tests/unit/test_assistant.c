@@ -852,7 +852,8 @@ static void test_metadata_that_is_no_object(void **state)
 {
 	static const char *const texts[] = { "{\"metadata\":\"x\"}",
 					     "{\"metadata\":[{\"oam_nonce\":\"n\"}]}",
-					     "{\"metadata\":7}", "{\"metadata\":null}" };
+					     "{\"metadata\":7}", "{\"metadata\":null}",
+					     "{\"metadata\":{\"a\":1}}" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -867,6 +868,19 @@ static void test_metadata_that_is_no_object(void **state)
 		json_object_put(object);
 		json_object_put(to);
 	}
+}
+
+static void test_a_null_is_not_kept(void **state)
+{
+	struct json_object *from = parse("{\"metadata\":{\"oam_x\":null}}");
+	struct json_object *to = parse("{}");
+	struct oam_error err = { 0 };
+
+	(void)state;
+	assert_ok(assistant_keep_reserved(from, to, &err));
+	assert_string_equal(json_text(to), "{}");
+	json_object_put(from);
+	json_object_put(to);
 }
 
 int main(void)
@@ -893,6 +907,7 @@ int main(void)
 		cmocka_unit_test(test_config_of),
 		cmocka_unit_test(test_the_default_can_be_stamped),
 		cmocka_unit_test(test_metadata_that_is_no_object),
+		cmocka_unit_test(test_a_null_is_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
