@@ -6,6 +6,7 @@
 #   make install  into DESTDIR/PREFIX (/usr/local); make uninstall takes it away again
 #   make fuzz     each fuzzer for FUZZ_SECONDS (60); what they find is kept in build/fuzz/corpus
 #   make bench    measures it beside others doing the same; takes some minutes
+#   make deb      the Debian packages, into build/deb; make check-deb tries them in a chroot
 #   make lint     static analysis
 #   make format   clang-format over all sources
 #   make clean
@@ -71,7 +72,7 @@ LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
 FUZZER   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SONAME   := liboam.so.0
 
-.PHONY: all run check unit fuzz fuzzers bench lint format install uninstall clean
+.PHONY: all run check unit fuzz fuzzers bench lint format install uninstall deb check-deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -180,7 +181,7 @@ lint:
 	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
-	shellcheck deploy/install-packages deploy/oam-fcgi deploy/quickstart deploy/examples/current.sh sql/embed.sh tests/run tests/fuzz/run .ci/run
+	shellcheck deploy/debian/build deploy/debian/check deploy/debian/oam.postinst deploy/debian/oam.postrm deploy/install-packages deploy/oam-fcgi deploy/quickstart deploy/examples/current.sh sql/embed.sh tests/run tests/fuzz/run .ci/run
 	shellcheck -s bash cli/oam.bash-completion
 	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
@@ -236,6 +237,15 @@ ifneq ($(SYSTEMDDIR),)
 	rm -f $(UNITS:deploy/systemd/%=$(DESTDIR)$(SYSTEMDDIR)/%) \
 	    $(DESTDIR)$(SYSUSERSDIR)/oam.conf $(DESTDIR)$(TMPFILESDIR)/oam.conf
 endif
+
+deb:
+	deploy/install-packages run deb
+	deploy/debian/build $(B)/deb
+
+# In a Debian of its own, as root; lintian has a say, too.
+check-deb: deb
+	lintian --fail-on error $(B)/deb/*.changes
+	deploy/debian/check $(B)/deb
 
 clean:
 	rm -rf build
