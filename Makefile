@@ -4,6 +4,7 @@
 #   make run      install what is missing, build, serve on 127.0.0.1:${PORT:-8080}
 #   make check    install what the tests need, run all of them
 #   make install  into DESTDIR/PREFIX (/usr/local); make uninstall takes it away again
+#   make bench    measure, side by side in one run
 #   make lint     static analysis
 #   make format   clang-format over all sources
 #   make clean
@@ -59,7 +60,7 @@ OBJECTS  := $(COMMON:%.c=$(B)/%.o) $(B)/sql/migrations.o
 LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
 SONAME   := liboam.so.0
 
-.PHONY: all run check unit lint format install uninstall clean
+.PHONY: all run check bench unit lint format install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -129,6 +130,12 @@ check:
 	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit
 	tests/run $(B)/check $(TESTS)
 
+# Compares, side by side in one run; on an idle machine.
+bench:
+	deploy/install-packages run check bench
+	$(MAKE) -j2 all
+	PATH=$$PATH:/usr/sbin OAM_BUILD=$(B) /usr/bin/python3 tests/bench/growth.py
+
 lint:
 	deploy/install-packages run check lint
 	$(MAKE) -j2 all
@@ -167,6 +174,7 @@ install: all
 	install -m 644 cli/oam.bash-completion $(DESTDIR)$(DATADIR)/bash-completion/completions/oam
 	ln -sf oam $(DESTDIR)$(DATADIR)/bash-completion/completions/oam-refresh
 	install -m 644 $(SQL) $(DESTDIR)$(DATADIR)/oam/sql
+	install -m 644 cgi/openapi.json $(DESTDIR)$(DATADIR)/oam
 	cp -R $(DEPLOYED) $(DESTDIR)$(DATADIR)/oam/deploy
 	find $(DESTDIR)$(DATADIR)/oam/deploy -type f -exec $(SET_PLACES) {} +
 ifneq ($(SYSTEMDDIR),)

@@ -7,13 +7,13 @@ static int update(struct service *service, const struct request *request,
 	struct json_object *updates = json_member(request->body, "updates");
 	struct json_object *assistant;
 
-	if (service_update(service, request->id, updates, &assistant, err))
+	if (service_update(service, request->id, updates, "updates", &assistant, err))
 		return -1;
 	return endpoint_data(data, assistant, err);
 }
 
 static const struct shape body[] = {
-	{ "updates", SHAPE_OBJECT, .required = true },
+	{ "updates", SHAPE_OBJECT, .required = true, .min = 1 },
 	{ 0 },
 };
 

@@ -83,6 +83,9 @@ void cli_say(const struct cli *cli, const char *format, ...)
 /* The tree as JSON, on standard output. */
 int cli_print_json(struct json_object *tree, struct oam_error *err);
 
+/* What failed of many, on standard error: an array of {id, code, message}. */
+void cli_print_failures(const struct cli *cli, struct json_object *failed);
+
 /* One line a member: name and value, aligned; *At and last* times with their age. */
 void cli_print_members(struct json_object *object);
 

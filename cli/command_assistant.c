@@ -111,7 +111,8 @@ static int update(struct cli *cli, struct service *service, struct oam_error *er
 	if (!updates)
 		return cli_misuse(err,
 				  "say what to change: --set name=… or --config FILE");
-	if (service_update(service, cli->arguments[0], updates, &assistant, err) == 0)
+	if (service_update(service, cli->arguments[0], updates, "updates", &assistant,
+			   err) == 0)
 		print_assistant(cli, assistant, err);
 	json_object_put(assistant);
 	json_object_put(updates);

@@ -218,12 +218,7 @@ static int print_cleanup(const struct cli *cli, const struct service_cleanup *cl
 	for (size_t i = 0; !cli->json && i < deleted; i++)
 		puts(json_object_get_string(
 			json_object_array_get_idx(cleanup->deleted, i)));
-	for (size_t i = 0; !cli->json && i < failed; i++) {
-		struct json_object *entry = json_object_array_get_idx(cleanup->failed, i);
-
-		fprintf(stderr, "%s: %s\n", json_member_string(entry, "id"),
-			json_member_string(entry, "message"));
-	}
+	cli_print_failures(cli, cleanup->failed);
 	cli_say(cli, "%s %zu, kept the newest %lld and all that is in use%s.",
 		cleanup->dry_run ? "Would delete" : "Deleted", deleted,
 		(long long)cleanup->keep_count,

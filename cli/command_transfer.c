@@ -208,12 +208,7 @@ static int print_import(const struct cli *cli, const struct service_import *impo
 	for (size_t i = 0; !cli->json && i < imported; i++)
 		puts(json_member_string(json_object_array_get_idx(import->imported, i),
 					"id"));
-	for (size_t i = 0; !cli->json && i < failed; i++) {
-		struct json_object *entry = json_object_array_get_idx(import->failed, i);
-
-		fprintf(stderr, "%s: %s\n", json_member_string(entry, "id"),
-			json_member_string(entry, "message"));
-	}
+	cli_print_failures(cli, import->failed);
 	cli_say(cli, "Imported %zu, %zu were here already, %zu failed.", imported,
 		json_object_array_length(import->skipped), failed);
 	if (failed)

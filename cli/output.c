@@ -54,6 +54,16 @@ int cli_print_id(const struct cli *cli, const char *id)
 	return fflush(stdout);
 }
 
+void cli_print_failures(const struct cli *cli, struct json_object *failed)
+{
+	for (size_t i = 0; !cli->json && i < json_object_array_length(failed); i++) {
+		struct json_object *entry = json_object_array_get_idx(failed, i);
+
+		fprintf(stderr, "%s: %s\n", json_member_string(entry, "id"),
+			json_member_string(entry, "message"));
+	}
+}
+
 /* ---- times ---- */
 
 void cli_age(int64_t ms, int64_t now, char *text, size_t size)

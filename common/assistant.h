@@ -43,8 +43,8 @@ int assistant_check(struct json_object *fields, enum assistant_use use, const ch
 		    struct oam_error *err);
 
 /*
- * What holds besides for the configurations of profiles: metadata may not use names that
- * start with oam_, and has two pairs less to give, which the manager needs.
+ * And for the configurations of profiles: their metadata has no names that start with
+ * oam_, and two pairs less to give, which the manager needs.
  */
 int assistant_check_managed(struct json_object *fields, const char *path,
 			    struct oam_error *err);

@@ -57,56 +57,83 @@ static int authenticate(const struct token_verifier *verifier,
 /* What follows the endpoint's own path: "" or "/ID"; NULL when the path is another. */
 static const char *path_rest(const struct endpoint *endpoint, const char *path)
 {
-	size_t base = strlen(ENDPOINT_BASE), name = strlen(endpoint->name);
+	char own[REQUEST_PATH_SIZE];
+	size_t length = (size_t)snprintf(
+		own, sizeof(own), "%s%s", endpoint->path ? "" : ENDPOINT_BASE,
+		endpoint->path ? endpoint->path : endpoint->name);
 
-	if (strncmp(path, ENDPOINT_BASE, base) != 0 ||
-	    strncmp(path + base, endpoint->name, name) != 0)
-		return NULL;
-	return path + base + name;
+	return strncmp(path, own, length) == 0 ? path + length : NULL;
 }
 
-/* Servers split the path at different places between the two variables. */
-static int check_path(const struct endpoint *endpoint, const struct channel *channel,
-		      struct incoming *incoming, struct oam_error *err)
+/* True when the path is the endpoint's. *id is what it ends with, or NULL. */
+static bool is_path_of(const struct endpoint *endpoint, const char *path, const char **id)
 {
-	char path[sizeof(ENDPOINT_BASE) + 64 + ASSISTANT_ID_SIZE];
-	size_t length = (size_t)snprintf(path, sizeof(path), "%s%s",
-					 param(channel, "SCRIPT_NAME"),
-					 param(channel, "PATH_INFO"));
-	const char *rest = path_rest(endpoint, path), *id = rest ? rest + 1 : NULL;
+	const char *rest = path_rest(endpoint, path);
 
-	if (!rest || length >= sizeof(path))
-		return error_set(err, PATH_NOT_FOUND, NULL);
+	*id = NULL;
+	if (!rest)
+		return false;
 	if (rest[0] == '\0')
-		return endpoint->id == ENDPOINT_ID ? error_set(err, PATH_NOT_FOUND, NULL)
-						   : 0;
-	if (rest[0] != '/' || endpoint->id == ENDPOINT_NO_ID || id[0] == '\0' ||
-	    strchr(id, '/') || strlen(id) >= sizeof(incoming->id) ||
-	    !json_is_utf8(id, strlen(id)))
+		return endpoint->id != ENDPOINT_ID;
+	*id = rest + 1;
+	return rest[0] == '/' && endpoint->id != ENDPOINT_NO_ID && rest[1] != '\0' &&
+	       !strchr(*id, '/') && strlen(*id) < ASSISTANT_ID_SIZE &&
+	       json_is_utf8(*id, strlen(*id));
+}
+
+static bool is_get(const struct endpoint *endpoint)
+{
+	return strcmp(endpoint->method, "GET") == 0;
+}
+
+static void allow(struct incoming *incoming, const struct endpoint *endpoint)
+{
+	size_t used = strlen(incoming->allow);
+
+	snprintf(incoming->allow + used, sizeof(incoming->allow) - used, "%s%s%s",
+		 used ? ", " : "", endpoint->method, is_get(endpoint) ? ", HEAD" : "");
+}
+
+/* Finds the endpoint that has the path and the method. */
+static int find_endpoint(struct incoming *incoming, struct oam_error *err)
+{
+	const struct endpoint *endpoint = incoming->endpoint;
+	const char *id;
+
+	for (; endpoint; endpoint = endpoint->next) {
+		if (!is_path_of(endpoint, incoming->path, &id))
+			continue;
+		if (strcmp(incoming->method, endpoint->method) == 0 ||
+		    (is_get(endpoint) && incoming->is_head))
+			break;
+		allow(incoming, endpoint);
+	}
+	if (!endpoint && incoming->allow[0])
+		return error_set(err, METHOD_NOT_ALLOWED, NULL, incoming->allow);
+	if (!endpoint)
 		return error_set(err, PATH_NOT_FOUND, NULL);
-	strcpy(incoming->id, id);
-	incoming->view.id = incoming->id;
+	incoming->endpoint = endpoint;
+	incoming->view.id = id;
 	return 0;
 }
 
-static int check_method(const struct endpoint *endpoint, const struct channel *channel,
-			struct incoming *incoming, struct oam_error *err)
+/* Servers split the path at different places between the two variables. */
+static void read_target(const struct channel *channel, struct incoming *incoming)
 {
-	const char *method = param(channel, "REQUEST_METHOD");
-	bool is_get = strcmp(endpoint->method, "GET") == 0;
+	int length = snprintf(incoming->path, sizeof(incoming->path), "%s%s",
+			      param(channel, "SCRIPT_NAME"), param(channel, "PATH_INFO"));
 
-	incoming->is_head = strcmp(method, "HEAD") == 0;
-	if (strcmp(method, endpoint->method) == 0 || (is_get && incoming->is_head))
-		return 0;
-	return error_set(err, METHOD_NOT_ALLOWED, NULL,
-			 is_get ? "GET, HEAD" : endpoint->method);
+	if (length >= (int)sizeof(incoming->path)) /* then it is nobody's, cut or not */
+		memcpy(incoming->path + sizeof(incoming->path) - 4, "...", 4);
+	incoming->method = param(channel, "REQUEST_METHOD");
+	incoming->is_head = strcmp(incoming->method, "HEAD") == 0;
 }
 
 static int check_rights(const struct endpoint *endpoint,
 			const struct token_verifier *verifier, struct json_object *claims,
 			struct oam_error *err)
 {
-	if (strcmp(endpoint->method, "GET") == 0 || token_may_manage(verifier, claims))
+	if (is_get(endpoint) || token_may_manage(verifier, claims))
 		return 0;
 	return error_set(err, FORBIDDEN, NULL);
 }
@@ -149,11 +176,12 @@ static bool decode_percent(char *text)
 static struct json_object *typed_value(const struct shape *table, const char *name,
 				       const char *text)
 {
-	size_t digits = strspn(text, "0123456789");
+	const char *number = text + (text[0] == '-');
+	size_t digits = strspn(number, "0123456789");
 
 	for (; table && table->name; table++)
 		if (strcmp(table->name, name) == 0 && table->kind == SHAPE_INTEGER &&
-		    digits > 0 && digits < 19 && text[digits] == '\0')
+		    digits > 0 && digits < 19 && number[digits] == '\0')
 			return json_object_new_int64(strtoll(text, NULL, 10));
 	return json_object_new_string(text);
 }
@@ -197,9 +225,10 @@ static int take_profile(struct incoming *incoming, struct oam_error *err)
 
 static const struct shape nothing[] = { { 0 } };
 
-static int read_query(const struct endpoint *endpoint, const struct channel *channel,
-		      struct incoming *incoming, struct oam_error *err)
+static int read_query(const struct channel *channel, struct incoming *incoming,
+		      struct oam_error *err)
 {
+	const struct endpoint *endpoint = incoming->endpoint;
 	char text[QUERY_MAX], *rest = text, *pair;
 
 	incoming->view.query = json_new_object(err);
@@ -211,7 +240,7 @@ static int read_query(const struct endpoint *endpoint, const struct channel *cha
 	while ((pair = strsep(&rest, "&")) != NULL)
 		if (pair[0] && add_pair(endpoint, pair, incoming->view.query, err))
 			return -1;
-	if (take_profile(incoming, err))
+	if (request_dialect(incoming)->has_profiles && take_profile(incoming, err))
 		return -1;
 	return shape_check(endpoint->query ? endpoint->query : nothing,
 			   incoming->view.query, "", err);
@@ -263,11 +292,11 @@ static void drain(struct channel *channel)
 }
 
 /* *text is malloc'd, '\0' behind it. */
-static int receive_body(struct channel *channel, char **text, size_t *length,
-			struct oam_error *err)
+static int receive_body(struct channel *channel, size_t limit, char **text,
+			size_t *length, struct oam_error *err)
 {
 	const char *header = param(channel, "CONTENT_LENGTH");
-	size_t limit = ENDPOINT_BODY_MAX, size = limit + 1;
+	size_t size = limit + 1;
 	ssize_t n;
 
 	*text = NULL;
@@ -284,7 +313,7 @@ static int receive_body(struct channel *channel, char **text, size_t *length,
 	}
 	if (header[0] != '\0' && size > limit) {
 		drain(channel);
-		return error_set(err, BODY_TOO_LARGE, NULL, ENDPOINT_BODY_MAX);
+		return error_set(err, BODY_TOO_LARGE, NULL, limit);
 	}
 	*text = malloc(size + 1);
 	if (!*text)
@@ -295,17 +324,17 @@ static int receive_body(struct channel *channel, char **text, size_t *length,
 				 n < 0 ? 0 : (size_t)n);
 	if ((size_t)n > limit) {
 		drain(channel);
-		return error_set(err, BODY_TOO_LARGE, NULL, ENDPOINT_BODY_MAX);
+		return error_set(err, BODY_TOO_LARGE, NULL, limit);
 	}
 	(*text)[n] = '\0';
 	*length = (size_t)n;
 	return 0;
 }
 
-static int parse_body(const struct endpoint *endpoint, const struct channel *channel,
-		      const char *text, size_t length, struct incoming *incoming,
-		      struct oam_error *err)
+static int parse_body(const struct channel *channel, const char *text, size_t length,
+		      struct incoming *incoming, struct oam_error *err)
 {
+	const struct endpoint *endpoint = incoming->endpoint;
 	static const struct shape object = { .kind = SHAPE_OBJECT };
 
 	if (length == 0) {
@@ -323,32 +352,49 @@ static int parse_body(const struct endpoint *endpoint, const struct channel *cha
 			   "", err);
 }
 
-static int read_body(const struct endpoint *endpoint, struct channel *channel,
-		     struct incoming *incoming, struct oam_error *err)
+static int read_body(struct channel *channel, struct incoming *incoming,
+		     struct oam_error *err)
 {
-	size_t length;
+	size_t limit = incoming->endpoint->body_max, length;
 	char *text;
-	int result = receive_body(channel, &text, &length, err);
+	int result = receive_body(channel, limit ? limit : ENDPOINT_BODY_MAX, &text,
+				  &length, err);
 
 	if (result == 0)
-		result = parse_body(endpoint, channel, text, length, incoming, err);
+		result = parse_body(channel, text, length, incoming, err);
 	free(text);
 	return result;
 }
 
-int request_read(const struct endpoint *endpoint, const struct token_verifier *verifier,
-		 struct channel *channel, struct incoming *incoming,
-		 struct oam_error *err)
+const struct dialect *request_dialect(const struct incoming *incoming)
+{
+	const struct dialect *dialect = incoming->endpoint->dialect;
+
+	return dialect ? dialect : &endpoint_own_dialect;
+}
+
+/* What only the dialect asks for. */
+static int check_dialect(const struct channel *channel, const struct incoming *incoming,
+			 struct oam_error *err)
+{
+	const struct dialect *dialect = request_dialect(incoming);
+
+	return dialect->check ? dialect->check(channel, err) : 0;
+}
+
+int request_read(const struct token_verifier *verifier, struct channel *channel,
+		 struct incoming *incoming, struct oam_error *err)
 {
 	struct json_object *claims;
 	int result = -1;
 
+	read_target(channel, incoming);
 	if (authenticate(verifier, channel, &claims, err) == 0 &&
-	    check_path(endpoint, channel, incoming, err) == 0 &&
-	    check_method(endpoint, channel, incoming, err) == 0 &&
-	    check_rights(endpoint, verifier, claims, err) == 0 &&
-	    read_query(endpoint, channel, incoming, err) == 0)
-		result = read_body(endpoint, channel, incoming, err);
+	    find_endpoint(incoming, err) == 0 &&
+	    check_rights(incoming->endpoint, verifier, claims, err) == 0 &&
+	    check_dialect(channel, incoming, err) == 0 &&
+	    read_query(channel, incoming, err) == 0)
+		result = read_body(channel, incoming, err);
 	else
 		drain(channel);
 	json_object_put(claims);

@@ -6,24 +6,54 @@
 #include "endpoint_channel.h"
 #include "token.h"
 
-#define REQUEST_ID_SIZE 65
+#define REQUEST_ID_SIZE   65
+
+#define REQUEST_PATH_SIZE 256
 
 /* A request as it is being read: `view` is what the handler will see of it. */
 struct incoming {
+	const struct endpoint *endpoint; /* the first of the chain until one is found */
 	struct request view;
+	const char *method;           /* the channel's */
+	char path[REQUEST_PATH_SIZE]; /* cut when longer */
+	char allow[64]; /* the methods of the path, when none is the given */
 	char request_id[REQUEST_ID_SIZE];
 	bool is_head;
-	char id[ASSISTANT_ID_SIZE];
 	char profile[PROFILE_NAME_SIZE];
 };
+
+/* What is particular to one kind of clients. */
+struct dialect {
+	bool has_profiles;     /* every query may name one */
+	const char *header;    /* more fields of every answer, each with its line end */
+	const char *text_type; /* Content-Type of a success that is text; NULL: JSON */
+
+	/* Looks at a request beyond what is common; may be NULL. */
+	int (*check)(const struct channel *, struct oam_error *);
+
+	/* The bodies; for text, a JSON string. *status comes as the error's row has it. */
+	struct json_object *(*success)(const struct endpoint *, struct json_object *data,
+				       struct oam_error *);
+	struct json_object *(*failure)(const struct incoming *,
+				       const struct oam_error *cause, int *status,
+				       struct oam_error *);
+	const char *no_memory; /* when a body cannot be made */
+};
+
+extern const struct dialect endpoint_own_dialect;
+
+/* Of the endpoint; never NULL. */
+const struct dialect *request_dialect(const struct incoming *incoming);
 
 /* The caller's X-Request-Id when it is harmless, else a new one. */
 void request_name(const struct channel *channel, struct incoming *incoming);
 
-/* All checks up to the handler. Release with request_release() in any case. */
-int request_read(const struct endpoint *endpoint, const struct token_verifier *verifier,
-		 struct channel *channel, struct incoming *incoming,
-		 struct oam_error *err);
+/*
+ * All checks up to the handler, and incoming->endpoint becomes the one that is meant.
+ * Release with request_release() in any case.
+ */
+int request_read(const struct token_verifier *verifier, struct channel *channel,
+		 struct incoming *incoming, struct oam_error *err);
 void request_release(struct incoming *incoming);
 
 #endif

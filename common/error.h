@@ -40,17 +40,19 @@ X(DECIMAL_TOO_SMALL,     400, "invalid_parameter",      "decimal_below_min_value
 X(TOO_MANY_PROPERTIES,   400, "invalid_parameter",      "object_above_max_properties", "Invalid '%s': too many properties. Expected an object with at most %zu properties, but got an object with %zu properties instead.") \
 X(PROPERTY_NAME_TOO_LONG, 400, "invalid_parameter",     "property_name_above_max_length", "Invalid '%s': property name too long. Expected a name with maximum length %zu, but got a name with length %zu instead.") \
 X(RESERVED_METADATA,     400, "invalid_parameter",      "reserved_metadata", "Invalid '%s': names that start with 'oam_' are reserved for the assistant manager.") \
+X(BETA_REFUSED,          400, "invalid_parameter",      "invalid_beta", "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header 'OpenAI-Beta: assistants=v2'.") \
 X(TOKEN_MISSING,         401, "missing_token",          NULL, "An 'Authorization: Bearer <JWT>' header is required.") \
 X(TOKEN_INVALID,         401, "invalid_token",          NULL, "The bearer token is not valid: %s.") \
 X(FORBIDDEN,             403, "forbidden",              NULL, "This token may read but not manage: the claim that management needs is missing.") \
 X(PATH_NOT_FOUND,        404, "not_found",              NULL, "There is nothing at this path.") \
+X(NOT_HOSTED,            404, "not_hosted_here",        NULL, "The assistants are not hosted here. They are at %s, where OPENAI_BASE_URL points to: send this request there.") \
 X(ASSISTANT_NOT_FOUND,   404, "assistant_not_found",    NULL, "No assistant found with id '%s'.") \
 X(NO_CURRENT,            404, "no_current_assistant",   NULL, "Profile '%s' has no current assistant. GET current or POST initialize makes one.") \
 X(PROFILE_NOT_FOUND,     404, "profile_not_found",      NULL, "There is no profile '%s'.") \
 X(METHOD_NOT_ALLOWED,    405, "method_not_allowed",     NULL, "The method is not allowed here. Allowed: %s.") \
 X(REFRESH_RUNNING,       409, "refresh_in_progress",    NULL, "A refresh of profile '%s' is already running.") \
 X(CONFLICT,              409, "conflict",               NULL, "%s.") \
-X(BODY_TOO_LARGE,        413, "body_too_large",         NULL, "The request body is larger than %d bytes.") \
+X(BODY_TOO_LARGE,        413, "body_too_large",         NULL, "The request body is larger than %zu bytes.") \
 X(NOT_JSON,              415, "unsupported_media_type", NULL, "The request body must be 'application/json' in UTF-8.") \
 X(UPSTREAM_REFUSED,      400, "upstream_refused",       NULL, "The assistants server refuses the request (HTTP status %d).") \
 X(UPSTREAM_UNAUTHORIZED, 502, "upstream_unauthorized",  NULL, "API Key not configured, or not accepted by the assistants server: check OPENAI_API_KEY.") \

@@ -28,6 +28,21 @@ int service_open_store(const struct settings *settings, struct service **out,
 	return 0;
 }
 
+int service_open_hosted(const struct settings *settings, struct service **service,
+			struct oam_error *err)
+{
+	*service = NULL;
+	if (settings->base_url)
+		return error_set(err, NOT_HOSTED, NULL, settings->base_url);
+	if (service_open_store(settings, service, err))
+		return -1;
+	if (upstream_embedded_open((*service)->store, &(*service)->upstream, err) == 0)
+		return 0;
+	service_close(*service);
+	*service = NULL;
+	return -1;
+}
+
 void service_close(struct service *service)
 {
 	if (!service)
@@ -212,6 +227,24 @@ int service_list(struct service *service, const struct upstream_page *page,
 		 struct json_object **assistants, struct oam_error *err)
 {
 	return service->upstream->list(service->upstream, page, assistants, err);
+}
+
+int service_page(struct service *service, const struct upstream_page *page,
+		 struct json_object **assistants, bool *has_more, struct oam_error *err)
+{
+	struct upstream_page wider = *page;
+	size_t limit = (size_t)page->limit, count;
+	bool backwards = page->before && !page->after;
+
+	wider.limit++; /* one more than is shown tells whether there is one */
+	*has_more = false;
+	if (service_list(service, &wider, assistants, err))
+		return -1;
+	count = json_object_array_length(*assistants);
+	*has_more = count > limit;
+	if (*has_more)
+		json_object_array_del_idx(*assistants, backwards ? 0 : limit, 1);
+	return 0;
 }
 
 int service_details(struct service *service, const char *name, const char *id,

@@ -41,6 +41,10 @@ void service_close(struct service *service);
 int service_open_store(const struct settings *settings, struct service **service,
 		       struct oam_error *err);
 
+/* The same for programs that speak for the embedded upstream alone, else NOT_HOSTED. */
+int service_open_hosted(const struct settings *settings, struct service **service,
+			struct oam_error *err);
+
 /* True when the store's file is not the one that was opened: close, and open again. */
 bool service_was_replaced(const struct service *service);
 
@@ -161,6 +165,11 @@ struct service_status {
 int service_status(struct service *service, const char *profile,
 		   struct service_status *status, struct oam_error *err);
 
+/*
+ * Metrics of all profiles in Prometheus' text format. *text is malloc'd; the caller frees.
+ */
+int service_metrics(struct service *service, char **text, struct oam_error *err);
+
 /* The status as the documented JSON object. */
 int service_status_json(const struct service_status *status, struct json_object *object,
 			struct oam_error *err);
@@ -239,16 +248,28 @@ int service_fetch(const struct settings *settings, const char *base_url,
 int service_list(struct service *service, const struct upstream_page *page,
 		 struct json_object **assistants, struct oam_error *err);
 
+/*
+ * One page, page->limit > 0 at most, and whether more follow in the direction in which
+ * it was asked for.
+ */
+int service_page(struct service *service, const struct upstream_page *page,
+		 struct json_object **assistants, bool *has_more, struct oam_error *err);
+
 /* `id` NULL: the profile's current one, or NO_CURRENT. */
 int service_details(struct service *service, const char *profile, const char *id,
 		    struct json_object **assistant, struct oam_error *err);
 
+/* Makes an assistant that no profile owns: it is hosted, and no rotation touches it. */
+int service_create(struct service *service, struct json_object *config,
+		   struct json_object **assistant, struct oam_error *err);
+
 /*
- * Changes an assistant in place; faults are named below `updates`. When it is the current
+ * Changes an assistant in place; faults are named below `path`. When it is the current
  * one of its profile, later refreshes keep the change. The reserved metadata pairs stay.
  */
 int service_update(struct service *service, const char *id, struct json_object *updates,
-		   struct json_object **assistant, struct oam_error *err);
+		   const char *path, struct json_object **assistant,
+		   struct oam_error *err);
 
 /* Deletes any assistant. A profile whose current one it was has none then. */
 int service_delete(struct service *service, const char *id, struct oam_error *err);

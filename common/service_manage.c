@@ -25,6 +25,45 @@ static void drop_unchanged_reserved(struct json_object *updates,
 	}
 }
 
+int service_create(struct service *service, struct json_object *config,
+		   struct json_object **assistant, struct oam_error *err)
+{
+	struct upstream *upstream = service->upstream;
+
+	*assistant = NULL;
+	if (assistant_check(config, ASSISTANT_CREATE, "", err) ||
+	    upstream->create(upstream, config, assistant, err))
+		return -1;
+	log_write(LOG_LEVEL_INFO, "created", "request", service->request_id, "id",
+		  json_member_string(*assistant, "id"), NULL);
+	return 0;
+}
+
+/*
+ * The updates after which `assistant` came that the store still says: somebody may have
+ * changed the same fields since, and brings that to the profile himself.
+ */
+static struct json_object *still_true(struct json_object *updates,
+				      struct json_object *assistant,
+				      const struct assistant *row, struct oam_error *err)
+{
+	struct json_object *left = json_new_object(err);
+	struct json_object *now = assistant_object(row->id, row->created_at, row->config,
+						   err);
+
+	json_object_object_foreach (updates, name, value) {
+		if (!json_object_equal(json_member(assistant, name),
+				       json_member(now, name)))
+			continue;
+		if (value)
+			json_put(left, name, json_object_get(value), err);
+		else
+			json_put_null(left, name, err);
+	}
+	json_object_put(now);
+	return left;
+}
+
 /* After a change upstream: what the store says of it, and of later refreshes. */
 static int remember_update(struct service *service, const char *id,
 			   struct json_object *updates, struct json_object *assistant,
@@ -32,15 +71,18 @@ static int remember_update(struct service *service, const char *id,
 {
 	struct store *store = service->store;
 	struct json_object *config = assistant_config_of(assistant, err);
-	struct json_object *base = NULL, *merged = NULL;
+	struct json_object *base = NULL, *merged = NULL, *left = NULL;
 	struct assistant row = { 0 };
 	int found;
 
 	if (!config || store_begin(store, err))
 		goto out;
 	found = store_assistant_find(store, id, &row, err);
-	if (found > 0)
+	/* The embedded upstream is the store, and may hold a later change already. */
+	if (found > 0 && service->settings->base_url)
 		store_assistant_set_config(store, id, config, clock_now(), err);
+	else if (found > 0)
+		updates = left = still_true(updates, assistant, &row, err);
 	if (found > 0 && row.label == LABEL_CURRENT &&
 	    store_profile_config(store, row.profile, &base, err) == 0) {
 		merged = assistant_merge(base, updates, err);
@@ -55,33 +97,62 @@ out:
 	assistant_release(&row);
 	json_object_put(merged);
 	json_object_put(base);
+	json_object_put(left);
 	json_object_put(config);
 	return error_result(err);
 }
 
+/* 1 when the assistant is a profile's. */
+static int is_owned(struct service *service, const char *id, struct oam_error *err)
+{
+	struct assistant row;
+	int found = store_assistant_find(service->store, id, &row, err);
+	bool owned = found > 0 && row.profile != 0;
+
+	if (found > 0)
+		assistant_release(&row);
+	return found < 0 ? -1 : owned;
+}
+
+/*
+ * Checks the updates and makes *changes of them, what is sent. The manager's own pairs of
+ * a profile's assistant stay as they are; one that is only hosted has none, and its owner,
+ * who may be another manager, sets what he wants.
+ */
+static int make_changes(struct service *service, const char *id,
+			struct json_object *present, struct json_object *updates,
+			const char *path, struct json_object **changes,
+			struct oam_error *err)
+{
+	int owned = is_owned(service, id, err);
+
+	*changes = NULL;
+	if (owned < 0)
+		return -1;
+	if (owned)
+		drop_unchanged_reserved(updates, present);
+	if (assistant_check(updates, ASSISTANT_MODIFY, path, err) ||
+	    (owned && assistant_check_managed(updates, path, err)))
+		return -1;
+	*changes = json_copy(updates, err);
+	if (owned && *changes && json_object_object_get_ex(*changes, "metadata", NULL))
+		assistant_keep_reserved(present, *changes, err);
+	return error_result(err);
+}
+
 int service_update(struct service *service, const char *id, struct json_object *updates,
-		   struct json_object **assistant, struct oam_error *err)
+		   const char *path, struct json_object **assistant,
+		   struct oam_error *err)
 {
 	struct upstream *upstream = service->upstream;
-	struct json_object *present = NULL, *changes = NULL;
+	struct json_object *present, *changes = NULL;
 
 	*assistant = NULL;
-	if (json_object_object_length(updates) == 0)
-		return error_set(err, INVALID_PARAMETER, "updates", "updates",
-				 "name at least one field to change");
 	if (service_details(service, NULL, id, &present, err))
 		return -1;
-	drop_unchanged_reserved(updates, present);
-	changes = json_copy(updates, err);
-	if (!changes || assistant_check(changes, ASSISTANT_MODIFY, "updates", err) ||
-	    assistant_check_managed(changes, "updates", err))
-		goto out;
-	if (json_object_object_get_ex(changes, "metadata", NULL) &&
-	    assistant_keep_reserved(present, changes, err))
-		goto out;
-	if (upstream->modify(upstream, id, changes, assistant, err) == 0)
+	if (make_changes(service, id, present, updates, path, &changes, err) == 0 &&
+	    upstream->modify(upstream, id, changes, assistant, err) == 0)
 		remember_update(service, id, updates, *assistant, err);
-out:
 	if (error_result(err)) {
 		json_object_put(*assistant);
 		*assistant = NULL;
@@ -99,7 +170,8 @@ int service_delete(struct service *service, const char *id, struct oam_error *er
 		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
 	service->upstream->remove(service->upstream, id, &result);
 	/* Gone, whoever did it: then the store must not offer it any more. */
-	if ((!error_result(&result) || result.code == OAM_E_ASSISTANT_NOT_FOUND) &&
+	if (service->settings->base_url &&
+	    (!error_result(&result) || result.code == OAM_E_ASSISTANT_NOT_FOUND) &&
 	    store_assistant_delete(service->store, id, clock_now(), err) < 0)
 		return -1;
 	if (error_result(&result)) {

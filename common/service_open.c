@@ -4,13 +4,11 @@
 int service_open(const struct settings *settings, struct service **service,
 		 struct oam_error *err)
 {
+	if (!settings->base_url)
+		return service_open_hosted(settings, service, err);
 	if (service_open_store(settings, service, err))
 		return -1;
-	if (settings->base_url)
-		upstream_http_open(settings, &(*service)->upstream, err);
-	else
-		upstream_embedded_open((*service)->store, &(*service)->upstream, err);
-	if (error_result(err) == 0)
+	if (upstream_http_open(settings, &(*service)->upstream, err) == 0)
 		return 0;
 	service_close(*service);
 	*service = NULL;

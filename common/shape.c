@@ -107,6 +107,9 @@ static int check_object(const struct shape *shape, struct json_object *value,
 {
 	if (!json_object_is_type(value, json_type_object))
 		return wrong_type("an object", value, path, err);
+	if (json_object_object_length(value) < shape->min)
+		return error_set(err, INVALID_PARAMETER, path, path,
+				 "name at least one field");
 	return shape->members ? shape_check(shape->members, value, path, err) : 0;
 }
 
@@ -147,7 +150,8 @@ int shape_check_value(const struct shape *shape, struct json_object *value,
 static const struct shape *find(const struct shape *members, const char *name)
 {
 	for (; members->name; members++)
-		if (strcmp(members->name, name) == 0)
+		if (strcmp(members->name, name) == 0 ||
+		    strcmp(members->name, SHAPE_REST) == 0)
 			return members;
 	return NULL;
 }

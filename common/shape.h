@@ -15,12 +15,15 @@ enum shape_kind {
 	SHAPE_INTEGER, /* .min and .max bound the value */
 	SHAPE_DECIMAL,
 	SHAPE_BOOLEAN,
-	SHAPE_OBJECT, /* .members, or any when NULL */
+	SHAPE_OBJECT, /* .members, or any when NULL; .min counts what is there */
 	SHAPE_ARRAY,  /* .items; .max counts elements */
 };
 
+/* The name of a last row that stands for every member without a row of its own. */
+#define SHAPE_REST "*"
+
 struct shape {
-	const char *name; /* of the member; the table ends with a NULL name */
+	const char *name; /* of the member, or SHAPE_REST; the table ends with NULL */
 	enum shape_kind kind;
 	bool required;
 	bool nullable;

@@ -152,6 +152,16 @@ int store_profile_failed(struct store *store, int64_t profile, const char *messa
 int store_profile_count(struct store *store, int64_t profile, int64_t *count,
 			struct oam_error *err);
 
+/*
+ * How many rows there are of each kind, by `visit`: assistants that are not deleted by
+ * label, or rotations by outcome ("running" when there is none).
+ */
+typedef void store_count(const char *kind, int64_t count, void *context);
+int store_count_assistants(struct store *store, int64_t profile, store_count *visit,
+			   void *context, struct oam_error *err);
+int store_count_rotations(struct store *store, int64_t profile, store_count *visit,
+			  void *context, struct oam_error *err);
+
 /* ---- assistants ---- */
 
 enum assistant_label {

@@ -126,29 +126,33 @@ int store_profile_set_config(struct store *store, int64_t profile,
 	return query_run(&q) < 0 ? -1 : 0;
 }
 
-int store_profile_set_interval(struct store *store, int64_t profile, int64_t interval,
-			       struct oam_error *err)
+/* Runs an UPDATE of one column of a profile: `SET column = ?1 … WHERE profile_id = ?2`. */
+static int set_integer(struct store *store, const char *sql, int64_t value,
+		       int64_t profile, struct oam_error *err)
 {
 	struct query q;
 
-	query_open(&q, store, "UPDATE profile SET interval_ms = ? WHERE profile_id = ?",
-		   err);
-	query_integer(&q, 1, interval);
+	query_open(&q, store, sql, err);
+	query_integer(&q, 1, value);
 	query_integer(&q, 2, profile);
 	return query_run(&q) < 0 ? -1 : 0;
+}
+
+int store_profile_set_interval(struct store *store, int64_t profile, int64_t interval,
+			       struct oam_error *err)
+{
+	return set_integer(store,
+			   "UPDATE profile SET interval_ms = ? WHERE profile_id = ?",
+			   interval, profile, err);
 }
 
 int store_profile_set_keep_count(struct store *store, int64_t profile, int64_t keep_count,
 				 struct oam_error *err)
 {
-	struct query q;
-
-	query_open(&q, store,
-		   "UPDATE profile SET keep_count = nullif(?, -1) WHERE profile_id = ?",
-		   err);
-	query_integer(&q, 1, keep_count);
-	query_integer(&q, 2, profile);
-	return query_run(&q) < 0 ? -1 : 0;
+	return set_integer(
+		store,
+		"UPDATE profile SET keep_count = nullif(?, -1) WHERE profile_id = ?",
+		keep_count, profile, err);
 }
 
 int store_profile_set_key(struct store *store, int64_t profile, const char *env_key,
@@ -194,15 +198,10 @@ int store_profile_remove(struct store *store, int64_t profile, int64_t now,
 int store_profile_publish_at(struct store *store, int64_t profile, int64_t at,
 			     struct oam_error *err)
 {
-	struct query q;
-
-	query_open(&q, store,
-		   "UPDATE profile SET publish_at = ?, publish_failures = 0, "
-		   "publish_error = NULL WHERE profile_id = ?",
-		   err);
-	query_integer(&q, 1, at);
-	query_integer(&q, 2, profile);
-	return query_run(&q) < 0 ? -1 : 0;
+	return set_integer(store,
+			   "UPDATE profile SET publish_at = ?, publish_failures = 0, "
+			   "publish_error = NULL WHERE profile_id = ?",
+			   at, profile, err);
 }
 
 int store_profile_published(struct store *store, int64_t profile, const char *id,
@@ -254,13 +253,9 @@ int store_profile_refreshed(struct store *store, int64_t profile, int64_t now,
 int store_profile_verified(struct store *store, int64_t profile, int64_t now,
 			   struct oam_error *err)
 {
-	struct query q;
-
-	query_open(&q, store, "UPDATE profile SET verified_at = ? WHERE profile_id = ?",
-		   err);
-	query_integer(&q, 1, now);
-	query_integer(&q, 2, profile);
-	return query_run(&q) < 0 ? -1 : 0;
+	return set_integer(store,
+			   "UPDATE profile SET verified_at = ? WHERE profile_id = ?", now,
+			   profile, err);
 }
 
 int store_profile_failed(struct store *store, int64_t profile, const char *message,
@@ -293,4 +288,34 @@ int store_profile_count(struct store *store, int64_t profile, int64_t *count,
 	if (query_row(&q))
 		*count = query_get_integer(&q, 0);
 	return query_close(&q);
+}
+
+static int count_by(struct store *store, const char *sql, int64_t profile,
+		    store_count *visit, void *context, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, sql, err);
+	query_integer(&q, 1, profile);
+	while (query_row(&q))
+		visit(query_get_text(&q, 0), query_get_integer(&q, 1), context);
+	return query_close(&q);
+}
+
+int store_count_assistants(struct store *store, int64_t profile, store_count *visit,
+			   void *context, struct oam_error *err)
+{
+	return count_by(store,
+			"SELECT label, count(*) FROM assistant "
+			"WHERE profile_id = ? AND label <> 'deleted' GROUP BY label",
+			profile, visit, context, err);
+}
+
+int store_count_rotations(struct store *store, int64_t profile, store_count *visit,
+			  void *context, struct oam_error *err)
+{
+	return count_by(store,
+			"SELECT coalesce(outcome, 'running'), count(*) FROM rotation "
+			"WHERE profile_id = ? GROUP BY outcome",
+			profile, visit, context, err);
 }

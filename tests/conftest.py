@@ -1,6 +1,8 @@
 """What the tests share: a running server with its own state, and tokens for it."""
 
 import base64
+import fcntl
+import functools
 import hashlib
 import hmac
 import http.client
@@ -8,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -16,6 +19,7 @@ import tempfile
 import time
 
 import pytest
+from jsonschema import Draft202012Validator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("OAM_BUILD", ROOT / "build" / "check"))
@@ -62,6 +66,38 @@ def free_port():
         return s.getsockname()[1]
 
 
+OPENAPI = json.loads((ROOT / "cgi" / "openapi.json").read_text())
+
+
+@functools.cache
+def answer_schema(method, path, status):
+    """What cgi/openapi.json says of an answer, or None where it does not speak of it."""
+    status = str(status)
+    for template, operations in OPENAPI["paths"].items():
+        pattern = re.sub(r"\{\w+\}", "[^/]+", template)
+        if re.fullmatch(pattern, path) and method.lower() in operations:
+            responses = operations[method.lower()]["responses"]
+            break
+    else:
+        responses = {}
+    answer = responses.get(status) or OPENAPI["components"]["responses"]["Failure"]
+    if "$ref" in answer:
+        answer = OPENAPI["components"]["responses"]["Failure"]
+    schema = answer["content"]["application/json"]["schema"]
+    return Draft202012Validator({**schema, "components": OPENAPI["components"]})
+
+
+def check_answer(method, target, reply):
+    """Every answer of our programs is as the description says; others come from the web
+    server itself."""
+    if reply.headers.get("content-type") != "application/json" or method == "HEAD":
+        return
+    path = target.split("?")[0].removeprefix(BASE)
+    if not target.startswith(BASE):
+        return
+    answer_schema(method, path, reply.status).validate(reply.json)
+
+
 class Reply:
     """An HTTP answer: status, headers (lower case names), raw bytes and parsed JSON."""
 
@@ -87,7 +123,7 @@ class Reply:
 
 
 class Site:
-    """lighttpd with the ten programs from the shipped configuration, in a folder of its
+    """lighttpd with all programs from the shipped configuration, in a folder of its
     own. `env` are lines of the `.env`; JWT_SECRET is there unless given as None."""
 
     configuration = ROOT / "deploy" / "lighttpd" / "quickstart.conf"
@@ -233,7 +269,9 @@ class Site:
         try:
             connection.request(method, target, body=body, headers=fields)
             response = connection.getresponse()
-            return Reply(response, response.read())
+            reply = Reply(response, response.read())
+            check_answer(method, target, reply)
+            return reply
         finally:
             connection.close()
 
@@ -332,6 +370,28 @@ def make_site():
 @pytest.fixture
 def site(make_site):
     return make_site()
+
+
+@pytest.fixture(scope="session")
+def node_packages():
+    """The packages of tests/sdk/package-lock.json, installed once by whoever is first."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed")
+    folder = ROOT / "tests" / "sdk"
+    with open(folder / "package-lock.json") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        installed = folder / "node_modules" / ".package-lock.json"
+        wanted = (folder / "package-lock.json").stat().st_mtime
+        if installed.exists() and installed.stat().st_mtime >= wanted:
+            return
+        done = subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -32,6 +32,15 @@ def test_the_ten_requests(cgi_site):
     assert site.request("HEAD", "/status").raw == b""
 
 
+def test_openai_clients(cgi_site):
+    site = cgi_site
+    id = site.post("//v1/assistants", {"model": "m"}).json["id"]
+    assert site.get("//v1/assistants").json["data"][0]["id"] == id
+    assert site.post(f"//v1/assistants/{id}", {"name": "N"}).json["name"] == "N"
+    assert site.delete(f"//v1/assistants/{id}").json["deleted"] is True
+    assert site.get(f"//v1/assistants/{id}").json["error"]["type"] == "invalid_request_error"
+
+
 def test_a_due_refresh_does_not_hold_the_answer(cgi_site):
     site = cgi_site
     old = site.get("/current").data["assistantId"]

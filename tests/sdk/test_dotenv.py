@@ -3,32 +3,15 @@
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 
-import pytest
 from conftest import BUILD, SANITIZER_ENV
 
 HERE = pathlib.Path(__file__).resolve().parent
 COUNT = 10_000
 
 
-@pytest.fixture(scope="module")
-def packages():
-    if not shutil.which("npm"):
-        pytest.skip("npm is not installed")
-    if not (HERE / "node_modules").is_dir():
-        done = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund"],
-            cwd=HERE,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_random_texts(packages):
+def test_random_texts(node_packages):
     done = subprocess.run(
         ["node", HERE / "dotenv.mjs", BUILD / "tests" / "unit" / "test_dotenv", str(COUNT)],
         env={**os.environ, **SANITIZER_ENV},

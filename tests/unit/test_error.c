@@ -75,7 +75,7 @@ static void formats_every_kind(void **state)
 	assert_non_null(strstr(err[2].message, "<= 2, but got 2.5"));
 	error_set(&err[3], INVALID_JSON, NULL, "bad number", (size_t)7);
 	assert_string_equal(err[3].message, "Invalid JSON: bad number at byte 7.");
-	error_set(&err[4], BODY_TOO_LARGE, NULL, 1024);
+	error_set(&err[4], BODY_TOO_LARGE, NULL, (size_t)1024);
 	assert_string_equal(err[4].message,
 			    "The request body is larger than 1024 bytes.");
 }

@@ -1,6 +1,5 @@
 /* Hooks: which run, in which order, with what, and for how long. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,12 +7,12 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "expect.h"
 #include "file.h"
 #include "hooks.h"
 #include "log.h"
+#include "temp_folder.h"
 
-static char folder[64], output[96];
+static char folder[TEMP_FOLDER_SIZE], output[96];
 
 static const struct hook hook = { .profile = "default",
 				  .assistant_id = "asst_new",
@@ -25,27 +24,18 @@ static int setup(void **state)
 	char stage[96];
 
 	(void)state;
-	strcpy(folder, "/tmp/oam-unit.XXXXXX");
-	assert_non_null(mkdtemp(folder));
+	temp_folder_make(folder);
 	snprintf(output, sizeof(output), "%s/output", folder);
 	snprintf(stage, sizeof(stage), "%s/%s", folder, HOOKS_DEPLOY);
 	assert_int_equal(mkdir(stage, 0755), 0);
 	return 0;
 }
 
-static int remove_one(const char *name, const struct stat *status, int kind,
-		      struct FTW *place)
-{
-	(void)status;
-	(void)kind;
-	(void)place;
-	return remove(name);
-}
-
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	temp_folder_remove(folder);
+	return 0;
 }
 
 /* A shell script; in it $OUT is the output file. */

@@ -1,7 +1,6 @@
 /* Publishing: .env and the JSON file, byte for byte. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,39 +11,30 @@
 
 #include "clock.h"
 #include "dotenv.h"
-#include "expect.h"
 #include "file.h"
 #include "file_edit.h"
 #include "publish.h"
+#include "temp_folder.h"
 
 #define KEY    "OPENAI_ASSISTANT_ID"
 #define ID     "asst_new"
 #define NOBODY 65534
 
-static char folder[64], path[96];
+static char folder[TEMP_FOLDER_SIZE], path[96];
 
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(folder, "/tmp/oam-unit.XXXXXX");
-	assert_non_null(mkdtemp(folder));
+	temp_folder_make(folder);
 	snprintf(path, sizeof(path), "%s/.env", folder);
 	return 0;
-}
-
-static int remove_one(const char *name, const struct stat *status, int kind,
-		      struct FTW *place)
-{
-	(void)status;
-	(void)kind;
-	(void)place;
-	return remove(name);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	temp_folder_remove(folder);
+	return 0;
 }
 
 static void write_file(const char *name, const char *text, size_t length)

@@ -394,6 +394,30 @@ static void test_long_values(void **state)
 	json_object_put(last);
 }
 
+static void test_the_rest_and_the_least(void **state)
+{
+	static const struct shape rest[] = { { "known", SHAPE_INTEGER },
+					     { SHAPE_REST, SHAPE_ANY, .nullable = true },
+					     { 0 } };
+	static const struct shape some = { .kind = SHAPE_OBJECT, .min = 1 };
+	struct json_object *tree = parse("{\"a\":null,\"known\":1,\"*\":[]}");
+	struct json_object *wrong = parse("{\"a\":1,\"known\":\"x\"}");
+	struct json_object *empty = parse("{}");
+	struct oam_error err = { 0 };
+
+	(void)state;
+	assert_ok(shape_check(rest, tree, "", &err));
+	assert_ok(shape_check_value(&some, tree, "o", &err));
+	assert_int_equal(shape_check(rest, wrong, "", &err), -1);
+	assert_string_equal(err.param, "known");
+	err = (struct oam_error){ 0 };
+	assert_int_equal(shape_check_value(&some, empty, "o", &err), -1);
+	assert_string_equal(err.param, "o");
+	json_object_put(tree);
+	json_object_put(wrong);
+	json_object_put(empty);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_the_check_comes_last),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_long_values),
+		cmocka_unit_test(test_the_rest_and_the_least),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,30 @@
+/* GET /metrics: what Prometheus asks for. */
+#include <stdlib.h>
+
+#include "endpoint.h"
+
+static int metrics(struct service *service, const struct request *request,
+		   struct json_object *data, struct oam_error *err)
+{
+	char *text;
+
+	(void)request;
+	if (service_metrics(service, &text, err))
+		return -1;
+	json_put_string(data, "text", text, err);
+	free(text);
+	return error_result(err);
+}
+
+int main(void)
+{
+	static const struct endpoint endpoint = {
+		.name = "metrics",
+		.method = "GET",
+		.open = service_open_store,
+		.handle = metrics,
+		.dialect = &endpoint_metrics_dialect,
+	};
+
+	return endpoint_main(&endpoint);
+}
