@@ -216,6 +216,7 @@ install: all
 	install -m 644 cgi/openapi.json $(DESTDIR)$(DATADIR)/oam
 	cp -R $(DEPLOYED) $(DESTDIR)$(DATADIR)/oam/deploy
 	find $(DESTDIR)$(DATADIR)/oam/deploy -type f -exec $(SET_PLACES) {} +
+	chmod -R a+rX $(DESTDIR)$(DATADIR)/oam/deploy
 ifneq ($(SYSTEMDDIR),)
 	install -d $(DESTDIR)$(SYSTEMDDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	install -m 644 $(UNITS) $(DESTDIR)$(SYSTEMDDIR)

@@ -120,6 +120,42 @@ def test_content_length(make_site, length, body, status):
     assert done.stdout.startswith(b"Status: " + status), done.stdout
 
 
+def test_a_chunked_body_ends_with_standard_input(make_site):
+    """As Apache's mod_cgid hands it on: without CONTENT_LENGTH."""
+    done = run(
+        make_site(start=False),
+        "cleanup",
+        b'{"keepCount":2,"dryRun":true}',
+        REQUEST_METHOD="POST",
+        SCRIPT_NAME="/api/openai-assistant/cleanup",
+        CONTENT_TYPE="application/json",
+        HTTP_TRANSFER_ENCODING="chunked",
+    )
+    assert done.stdout.startswith(b"Status: 200 "), done.stdout
+    assert b'"keepCount":2,' in done.stdout
+
+
+def test_a_refused_body_is_read_to_its_end(make_site):
+    """A server that cannot write all of it may give up, and not hear the answer."""
+    size = 2 << 20
+    process = subprocess.Popen(
+        [BUILD / "cgi" / "initialize"],
+        env=make_site(start=False).environment(
+            REQUEST_METHOD="POST",
+            SCRIPT_NAME="/api/openai-assistant/initialize",
+            CONTENT_LENGTH=str(size),
+        ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    process.stdin.write(b" " * size)
+    process.stdin.flush()  # and stays open: no more than CONTENT_LENGTH is read
+    answer = process.stdout.read()
+    process.stdin.close()
+    assert process.wait(30) == 0
+    assert answer.startswith(b"Status: 401 ")
+
+
 def test_on_a_terminal_it_says_what_it_is(make_site):
     done = subprocess.run(
         [BUILD / "cgi" / "status"],
