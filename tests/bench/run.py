@@ -104,11 +104,19 @@ def runs(times, site, *command):
 
 
 class BenchSite(Site):
-    """With the program that does nothing beside ours, and as many workers as cores."""
+    """With the program that does nothing beside ours, as many workers as cores, and the
+    rivals behind the same web server."""
 
     def __init__(self, folder, env=None):
         super().__init__(folder, {"OAM_WORKERS": CORES, **(env or {})})
-        noop = (
+        self.ports = {"express": free_port(), "fastify": free_port()}
+        noop = 'server.modules += ( "mod_proxy" )\nproxy.server = ( '
+        noop += ", ".join(
+            f'"/{name}" => (( "host" => "127.0.0.1", "port" => {port} ))'
+            for name, port in self.ports.items()
+        )
+        noop += (
+            " )\n"
             'fastcgi.server = ( "/noop" => ((\n'
             f'  "bin-path" => "{HELPERS}/noop", "socket" => "{self.run}/noop",\n'
             f'  "bin-environment" => ( "OAM_WORKERS" => "{CORES}" ),\n'
@@ -138,7 +146,7 @@ class BenchSite(Site):
 
 class Rival:
     def __init__(self, framework, processes, site, id):
-        self.port = free_port()
+        self.port = site.ports[framework] if processes == CORES else free_port()
         self.process = subprocess.Popen(
             ["node", HELPERS / "rivals" / "serve.js", framework, str(self.port)]
             + [str(processes)],
@@ -207,13 +215,23 @@ def measure_rivals(site, id):
     started = {f"{f}, {n} process{'es' * (n > 1)}": Rival(f, n, site, id) for f, n in kinds}
     try:
         urls = {"oam behind lighttpd": site.url(f"{BASE}/current")}
-        taken = load_side_by_side({**urls, **{n: r.url for n, r in started.items()}})
+        clusters = []
+        for name, rival in started.items():
+            urls[name] = rival.url
+            if rival.port in site.ports.values():
+                framework = name.split(",")[0]
+                clusters.append(f"{name}, behind lighttpd")
+                urls[f"{name}, behind lighttpd"] = site.url(f"/{framework}")
+        taken = load_side_by_side(urls)
         rows = rows_of(taken, "oam behind lighttpd")
-        memory = [pss(site.processes("current") + [site.process.pid])]
-        memory += [pss(family(r.process.pid)) for r in started.values()]
+        web = pss([site.process.pid])
+        shares = {"oam behind lighttpd": web + pss(site.processes("current"))}
+        shares |= {n: pss(family(r.process.pid)) for n, r in started.items()}
+        shares |= {n: web + shares[n.removesuffix(", behind lighttpd")] for n in clusters}
+        memory = [shares[name] for name in urls]
         heads = (*HEADS, "PSS MiB")
         table(f"GET current: token, id from the store, JSON (they: {rivals_store()}; "
-              "PSS: ours with lighttpd)", heads,
+              "PSS with lighttpd where it is in front)", heads,
               [(*row, f"{m:.1f}") for row, m in zip(rows, memory)])
     finally:
         for rival in started.values():

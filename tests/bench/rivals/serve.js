@@ -1,4 +1,5 @@
-// node serve.js express|fastify PORT PROCESSES: GET /api/openai-assistant/current.
+// node serve.js express|fastify PORT PROCESSES: GET /api/openai-assistant/current, and the
+// same at /express or /fastify, for the web server in front.
 "use strict";
 
 const cluster = require("node:cluster");
@@ -6,7 +7,7 @@ const { open } = require("./store.js");
 
 const [framework, port, processes] = process.argv.slice(2);
 const secret = process.env.JWT_SECRET;
-const path = "/api/openai-assistant/current";
+const paths = ["/api/openai-assistant/current", `/${framework}`];
 
 function answer(store) {
   return {
@@ -20,7 +21,7 @@ function express(store) {
   const jwt = require("jsonwebtoken");
   const app = require("express")();
 
-  app.get(path, (request, response) => {
+  app.get(paths, (request, response) => {
     try {
       const token = (request.headers.authorization || "").replace(/^Bearer /, "");
       jwt.verify(token, secret, { algorithms: ["HS256"] });
@@ -36,7 +37,8 @@ function fastify(store) {
   const app = require("fastify")();
 
   app.register(require("@fastify/jwt"), { secret, verify: { algorithms: ["HS256"] } });
-  app.get(path, { onRequest: (request) => request.jwtVerify() }, async () => answer(store));
+  for (const path of paths)
+    app.get(path, { onRequest: (request) => request.jwtVerify() }, async () => answer(store));
   app.listen({ port: Number(port), host: "127.0.0.1" });
 }
 

@@ -3,22 +3,30 @@
 "use strict";
 
 const statement =
-  "SELECT a.id FROM assistant a JOIN profile p ON p.id = a.profile_id " +
+  "SELECT a.id FROM assistant a JOIN profile p ON p.profile_id = a.profile_id " +
   "WHERE p.name = ? AND a.label = 'current'";
 
+function attempt(name) {
+  try {
+    return require(name);
+  } catch {
+    return null;
+  }
+}
+
 function open(path) {
-  try {
-    const Database = require("better-sqlite3");
-    const query = new Database(path, { readonly: true }).prepare(statement);
-    return { kind: "better-sqlite3", current: (profile) => query.get(profile).id };
-  } catch {}
-  try {
-    const { DatabaseSync } = require("node:sqlite");
-    const query = new DatabaseSync(path, { readOnly: true }).prepare(statement);
-    return { kind: "node:sqlite", current: (profile) => query.get(profile).id };
-  } catch {}
-  const id = process.env.BENCH_ID;
-  return { kind: "a constant id", current: () => id };
+  const better = attempt("better-sqlite3");
+  const own = better ? null : attempt("node:sqlite");
+
+  if (!better && !own) return { kind: "a constant id", current: () => process.env.BENCH_ID };
+  const db = better
+    ? new better(path, { readonly: true })
+    : new own.DatabaseSync(path, { readOnly: true });
+  const query = db.prepare(statement);
+  return {
+    kind: better ? "better-sqlite3" : "node:sqlite",
+    current: (profile) => query.get(profile).id,
+  };
 }
 
 module.exports = { open };
