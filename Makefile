@@ -4,7 +4,9 @@
 #   make run      install what is missing, build, serve on 127.0.0.1:${PORT:-8080}
 #   make check    install what the tests need, run all of them
 #   make install  into DESTDIR/PREFIX (/usr/local); make uninstall takes it away again
-#   make bench    measure, side by side in one run
+#   make fuzz     each fuzzer for FUZZ_SECONDS (60); what they find is kept in build/fuzz/corpus
+#   make bench    measures it beside others doing the same; takes some minutes
+#   make deb      the Debian packages, into build/deb; make check-deb tries them in a chroot
 #   make lint     static analysis
 #   make format   clang-format over all sources
 #   make clean
@@ -16,6 +18,9 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 SANITIZE ?=
+FUZZ     ?=
+
+FUZZ_SECONDS ?= 60
 
 Q        := $(if $(V),,@)
 
@@ -28,6 +33,12 @@ OPTIMIZE  = -O2 -g
 ifneq ($(SANITIZE),)
 OPTIMIZE  = -O1 -g
 HARDENING = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+ifneq ($(FUZZ),)
+CC        = clang
+OPTIMIZE  = -O1 -g
+WARNINGS += -Wno-unknown-warning-option
+HARDENING = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
 
 override CFLAGS   += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) \
@@ -58,9 +69,10 @@ VERSION  := 0.1.0
 UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 OBJECTS  := $(COMMON:%.c=$(B)/%.o) $(B)/sql/migrations.o
 LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
+FUZZER   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SONAME   := liboam.so.0
 
-.PHONY: all run check bench unit lint format install uninstall clean
+.PHONY: all run check unit fuzz fuzzers bench lint format install uninstall deb check-deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -119,6 +131,14 @@ $(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/common.a
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# Built by clang into a folder of their own, with FUZZ=1. A fuzzer's own fakes come before
+# what they stand for in the archive.
+fuzzers: $(FUZZER)
+
+$(FUZZER): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/common.a
+	@echo 'LD $@'
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -pie -o $@ $^ $(LDLIBS)
+
 run:
 	deploy/install-packages run
 	$(MAKE) -j2 all
@@ -126,28 +146,47 @@ run:
 
 # The sanitized build lives beside the plain one. The tests drive both from outside.
 check:
-	deploy/install-packages run check
+	deploy/install-packages run check fuzz
 	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit
+	! command -v clang >/dev/null || $(MAKE) -j2 B=$(B)/fuzz FUZZ=1 fuzzers
 	tests/run $(B)/check $(TESTS)
 
-# Compares, side by side in one run; on an idle machine.
+fuzz:
+	deploy/install-packages run fuzz
+	$(MAKE) -j2 B=$(B)/fuzz FUZZ=1 fuzzers
+	tests/fuzz/run $(B)/fuzz $(FUZZ_SECONDS) $(FUZZER:$(B)/tests/fuzz/fuzz_%=%)
+
+# The rivals are built from their sources: better-sqlite3 with Node's own headers, if it
+# can be; store.js takes something else otherwise.
 bench:
 	deploy/install-packages run check bench
-	$(MAKE) -j2 all
+	$(MAKE) -j2 all $(B)/bench/noop $(B)/bench/measure
+	mkdir -p $(B)/bench/rivals
+	cp tests/bench/rivals/*.js* $(B)/bench/rivals
+	cd $(B)/bench/rivals && [ -d node_modules ] || { npm ci --ignore-scripts --no-audit --no-fund && \
+	    npm_config_build_from_source=true npm_config_nodedir=/usr npm rebuild better-sqlite3 || \
+	    echo 'bench: no better-sqlite3' >&2; }
+	PATH=$$PATH:/usr/sbin PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 tests/bench/run.py $(B) $(B)/bench
 	PATH=$$PATH:/usr/sbin OAM_BUILD=$(B) /usr/bin/python3 tests/bench/growth.py
+
+$(B)/bench/%: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	@echo 'LD $@'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lfcgi
 
 lint:
 	deploy/install-packages run check lint
 	$(MAKE) -j2 all
-	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch])
+	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
-	shellcheck deploy/install-packages deploy/oam-fcgi deploy/quickstart sql/embed.sh tests/run .ci/run
+	shellcheck deploy/debian/build deploy/debian/check deploy/debian/oam.postinst deploy/debian/oam.postrm deploy/install-packages deploy/oam-fcgi deploy/quickstart deploy/examples/current.sh sql/embed.sh tests/run tests/fuzz/run .ci/run
 	shellcheck -s bash cli/oam.bash-completion
 	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
 format:
-	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch])
+	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
 
 DEPLOYED   = $(addprefix deploy/,apache cron examples lighttpd nginx oam-fcgi systemd sysusers.d tmpfiles.d)
 UNITS     := $(wildcard deploy/systemd/oam*)
@@ -199,6 +238,15 @@ ifneq ($(SYSTEMDDIR),)
 	rm -f $(UNITS:deploy/systemd/%=$(DESTDIR)$(SYSTEMDDIR)/%) \
 	    $(DESTDIR)$(SYSUSERSDIR)/oam.conf $(DESTDIR)$(TMPFILESDIR)/oam.conf
 endif
+
+deb:
+	deploy/install-packages run deb
+	deploy/debian/build $(B)/deb
+
+# In a Debian of its own, as root; lintian has a say, too.
+check-deb: deb
+	lintian --fail-on error $(B)/deb/*.changes
+	deploy/debian/check $(B)/deb
 
 clean:
 	rm -rf build

@@ -90,13 +90,21 @@ struct json_object *assistant_merge(struct json_object *base, struct json_object
 	return NULL;
 }
 
+/* The metadata, borrowed; NULL when it is not there, or what a server sent is no object. */
+static struct json_object *metadata_of(struct json_object *object)
+{
+	struct json_object *metadata = json_member(object, "metadata");
+
+	return json_object_is_type(metadata, json_type_object) ? metadata : NULL;
+}
+
 /* The metadata of `config`, borrowed; made when it is not there. */
 static struct json_object *ensure_metadata(struct json_object *config,
 					   struct oam_error *err)
 {
-	if (!json_member(config, "metadata"))
+	if (!metadata_of(config))
 		json_put(config, "metadata", json_new_object(err), err);
-	return json_member(config, "metadata");
+	return metadata_of(config);
 }
 
 struct json_object *assistant_stamp(struct json_object *config, const char *tag,
@@ -132,7 +140,7 @@ static bool is_reserved(const char *name)
 
 void assistant_drop_reserved(struct json_object *config)
 {
-	struct json_object *metadata = json_member(config, "metadata");
+	struct json_object *metadata = metadata_of(config);
 
 	if (!metadata)
 		return;
@@ -146,12 +154,12 @@ void assistant_drop_reserved(struct json_object *config)
 int assistant_keep_reserved(struct json_object *from, struct json_object *to,
 			    struct oam_error *err)
 {
-	struct json_object *reserved = json_member(from, "metadata");
+	struct json_object *reserved = metadata_of(from);
 
 	if (!reserved)
 		return 0;
 	json_object_object_foreach (reserved, name, value) {
-		if (is_reserved(name))
+		if (value && is_reserved(name))
 			json_put(ensure_metadata(to, err), name, json_copy(value, err),
 				 err);
 	}
@@ -204,7 +212,7 @@ struct json_object *assistant_config_of(struct json_object *object, struct oam_e
 int assistant_check_managed(struct json_object *checked, const char *path,
 			    struct oam_error *err)
 {
-	struct json_object *metadata = json_member(checked, "metadata");
+	struct json_object *metadata = metadata_of(checked);
 	size_t room = METADATA_MAX - RESERVED_PAIRS, count;
 	char member[OAM_PARAM_MAX], pair[OAM_PARAM_MAX];
 

@@ -38,17 +38,22 @@ static bool find_last(const char *text, size_t length, const char *key,
 	return found;
 }
 
+static bool is_among(char c, const char *set)
+{
+	return c != '\0' && strchr(set, c);
+}
+
 /* What of the written value is to be replaced: not the space around it nor its quotes. */
 static struct span inside(const char *text, const struct dotenv_entry *entry)
 {
 	size_t start = entry->value, end = entry->value + entry->value_length;
 
-	while (start < end && strchr(" \t\r\n", text[start]))
+	while (start < end && is_among(text[start], " \t\r\n"))
 		start++;
-	while (end > start && strchr(" \t\r\n", text[end - 1]))
+	while (end > start && is_among(text[end - 1], " \t\r\n"))
 		end--;
 	if (end - start >= 2 && text[start] == text[end - 1] &&
-	    strchr("'\"`", text[start]))
+	    is_among(text[start], "'\"`"))
 		start++, end--;
 	return (struct span){ start, end - start };
 }
@@ -111,7 +116,8 @@ static bool is_same(const char *a, const struct dotenv_entry *x, const char *b,
 
 /*
  * Whether dotenv reads the new text as the old one but for our value: a quote that an
- * entry leaves open may have met another one. `changed` is where the changed entry's key
+ * entry leaves open may have met another one, and `KEY:` in the last line takes what
+ * follows it. `changed` is where the changed entry's key
  * stands in the old text, or its length when the entry was added.
  */
 static bool means_the_same(const char *old, size_t old_length, const char *new,
@@ -170,7 +176,8 @@ static int assign(const char *old, size_t old_length, char **text, size_t *lengt
 	*text = NULL;
 	return error_set(
 		err, FILE, NULL,
-		"the .env has a quote that is not closed; put the id in by hand");
+		"another entry of the .env would change, as after an open quote; "
+		"put the id in by hand");
 }
 
 int publish_env(const char *path, const char *key, const char *value,

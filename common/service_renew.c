@@ -49,7 +49,7 @@ static int refresh_or_verify(struct service *service, struct profile *profile,
 			     const struct service_renewal *renewal, struct oam_error *err)
 {
 	struct service_refresh refresh = { .reason = renewal->reason };
-	/* Another process may have been at work between our look and the lease. */
+	/* Recovery may have done it. */
 	int work = find_work(service, renewal, profile, err), gone;
 
 	if (!(work & WORK_REFRESH)) {
@@ -62,7 +62,7 @@ static int refresh_or_verify(struct service *service, struct profile *profile,
 	return service_rotate(service, profile, &refresh, err);
 }
 
-/* 0 when it was done, or is another process's; then *work becomes 0. */
+/* *work becomes what there is to do with the lease: 0 when another process did it, or does. */
 static int carry_out(struct service *service, struct profile *profile,
 		     const struct service_renewal *renewal, int *work,
 		     struct oam_error *err)
@@ -74,10 +74,14 @@ static int carry_out(struct service *service, struct profile *profile,
 		*work = 0;
 	if (held <= 0)
 		return held;
-	if (service_recover(service, profile, err) == 0 &&
+	/* Another process may have been at work between our look and the lease. */
+	if (service_profile_again(service, profile, err) == 0)
+		*work = find_work(service, renewal, profile, err);
+	if (*work && service_recover(service, profile, err) == 0 &&
 	    service_profile_again(service, profile, err) == 0)
 		refresh_or_verify(service, profile, renewal, err);
-	service_deliver(service, profile->name, NULL);
+	if (*work)
+		service_deliver(service, profile->name, NULL);
 	if (*work & WORK_CLEANUP)
 		service_tidy(service, profile);
 	service_lease_release(service, &lease);

@@ -227,7 +227,9 @@ static int check_assistant(struct json_object *assistant, struct oam_error *err)
 	const char *id = json_member_string(assistant, "id");
 	int64_t seconds = json_object_get_int64(created_at);
 
-	if (!id || !assistant_id_is_valid(id))
+	if (!id || !assistant_id_is_valid(id) ||
+	    (size_t)json_object_get_string_len(json_member(assistant, "id")) !=
+		    strlen(id)) /* it holds a NUL byte */
 		return error_set(err, UPSTREAM_FAILED, NULL,
 				 "an assistant in its answer has no valid id");
 	if (!json_object_is_type(created_at, json_type_int) || seconds < 0)

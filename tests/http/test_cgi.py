@@ -41,6 +41,20 @@ def test_openai_clients(cgi_site):
     assert site.get(f"//v1/assistants/{id}").json["error"]["type"] == "invalid_request_error"
 
 
+def test_a_refused_head_has_no_body(make_site):
+    site = make_site(start=False)
+    done = subprocess.run(
+        [BUILD / "cgi" / "status"],
+        env=site.environment(REQUEST_METHOD="HEAD", SCRIPT_NAME="/api/openai-assistant/status"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=30,
+    )
+    head, body = done.stdout.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"Status: 401 ")
+    assert body == b""
+
+
 def test_a_due_refresh_does_not_hold_the_answer(cgi_site):
     site = cgi_site
     old = site.get("/current").data["assistantId"]

@@ -847,6 +847,42 @@ static void test_the_default_can_be_stamped(void **state)
 	json_object_put(stamped);
 }
 
+/* What another server sends is not checked before. */
+static void test_metadata_that_is_no_object(void **state)
+{
+	static const char *const texts[] = { "{\"metadata\":\"x\"}",
+					     "{\"metadata\":[{\"oam_nonce\":\"n\"}]}",
+					     "{\"metadata\":7}", "{\"metadata\":null}",
+					     "{\"metadata\":{\"a\":1}}" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct json_object *object = parse(texts[i]), *to = parse("{}");
+		struct oam_error err = { 0 };
+
+		assert_ok(assistant_keep_reserved(object, to, &err));
+		assert_string_equal(json_text(to), "{}");
+		assert_ok(assistant_check_managed(object, "", &err));
+		assistant_drop_reserved(object);
+		assert_string_equal(json_text(object), texts[i]);
+		json_object_put(object);
+		json_object_put(to);
+	}
+}
+
+static void test_a_null_is_not_kept(void **state)
+{
+	struct json_object *from = parse("{\"metadata\":{\"oam_x\":null}}");
+	struct json_object *to = parse("{}");
+	struct oam_error err = { 0 };
+
+	(void)state;
+	assert_ok(assistant_keep_reserved(from, to, &err));
+	assert_string_equal(json_text(to), "{}");
+	json_object_put(from);
+	json_object_put(to);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -870,6 +906,8 @@ int main(void)
 		cmocka_unit_test(test_object_defaults),
 		cmocka_unit_test(test_config_of),
 		cmocka_unit_test(test_the_default_can_be_stamped),
+		cmocka_unit_test(test_metadata_that_is_no_object),
+		cmocka_unit_test(test_a_null_is_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,8 @@ static void test_what_would_change_another_entry_is_refused(void **state)
 		"A='x\n" KEY "=a'b\nB=c'\n",
 		"A=\"x\n" KEY "=a\"b\nB=c\" # comment\n",
 		"A=`x\r\n" KEY "=old`b\r\nB=`\r\n",
+		"A=1\nB:",   /* no entry, but with a newline it is one */
+		"A=1\nB:\n", /* its value may be on the next line */
 	};
 
 	(void)state;
@@ -156,6 +158,17 @@ static void test_what_would_change_another_entry_is_refused(void **state)
 		assert_file(path, texts[i], strlen(texts[i]));
 	}
 	assert_int_equal(count_names(), 1);
+}
+
+static void test_a_nul_byte_is_part_of_the_value(void **state)
+{
+	static const char before[] = "A=1\n" KEY "=\0old\nB=2\n";
+	static const char after[] = "A=1\n" KEY "=" ID "\nB=2\n";
+
+	(void)state;
+	write_file(path, before, sizeof(before) - 1);
+	assert_int_equal(publish(NULL), 0);
+	assert_file(path, after, sizeof(after) - 1);
 }
 
 /* Collects what dotenv reads; the last of equal keys counts. */
@@ -631,6 +644,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_way_to_write_it),
 		TEST(test_what_would_change_another_entry_is_refused),
+		TEST(test_a_nul_byte_is_part_of_the_value),
 		TEST(test_random_texts),
 		TEST(test_a_missing_file_is_made_private),
 		TEST(test_a_missing_folder_is_an_error),
