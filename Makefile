@@ -35,7 +35,7 @@ OPTIMIZE  = -O1 -g
 HARDENING = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ifneq ($(FUZZ),)
-CC        = clang
+override CC = clang
 OPTIMIZE  = -O1 -g
 WARNINGS += -Wno-unknown-warning-option
 HARDENING = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all

@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = copy_text(data, size);
 
 	check_entries(text, size);
-	if (size > 1 && size < 32 && text[size - 1] == '\n' && text[size - 2] == '\n')
+	if (size > 3 && size < 32 && memcmp(text + size - 3, "\n\n\n", 3) == 0)
 		check_long(text, size);
 	free(text);
 	return 0;
