@@ -128,8 +128,7 @@ int service_status(struct service *service, const char *name,
 	*status = (struct service_status){ .upstream = UPSTREAM_EMBEDDED };
 	if (service->settings->base_url)
 		status->upstream = service->settings->base_url;
-	if (service_profile(service, name, profile, err) ||
-	    store_profile_count(service->store, profile->id, &status->assistants, err))
+	if (service_profile(service, name, profile, err))
 		return -1;
 	has_current = profile->current[0] != '\0';
 	status->needs_refresh = !has_current || service_interval_passed(profile, now);
@@ -179,7 +178,7 @@ int service_status_json(const struct service_status *status, struct json_object 
 	json_put_boolean(object, "published",
 			 profile->publish_at == 0 && profile->published[0] != '\0', err);
 	json_put_string(object, "publishError", or_null(profile->publish_error), err);
-	json_put_integer(object, "assistants", status->assistants, err);
+	json_put_integer(object, "assistants", profile->assistants, err);
 	json_put_integer(object, "keepCount", status->keep_count, err);
 	json_put_string(object, "environmentKey", profile->env_key, err);
 	json_put_string(object, "upstream", status->upstream, err);

@@ -157,7 +157,6 @@ struct service_status {
 	bool refreshing;      /* somebody holds the lease */
 	int64_t next_refresh; /* 0: never by itself */
 	int64_t keep_count;
-	int64_t assistants; /* owned by the profile, not deleted */
 	const char *upstream;
 };
 

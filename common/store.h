@@ -82,6 +82,7 @@ struct profile {
 	bool unfinished;     /* a rotation began and did not end */
 	int64_t publish_at;  /* publish at this time or later; 0: it is published */
 	int64_t publish_failures;
+	int64_t assistants; /* that it owns and that are not deleted */
 	char publish_error[OAM_MESSAGE_MAX];
 	char published[ASSISTANT_ID_SIZE]; /* what the files and hooks got last */
 };
@@ -147,10 +148,6 @@ int store_profile_verified(struct store *store, int64_t profile, int64_t now,
 /* A refresh failed: counts it and notes why and when to try again. */
 int store_profile_failed(struct store *store, int64_t profile, const char *message,
 			 int64_t now, int64_t retry_at, struct oam_error *err);
-
-/* Assistants of the profile that are not deleted. */
-int store_profile_count(struct store *store, int64_t profile, int64_t *count,
-			struct oam_error *err);
 
 /*
  * How many rows there are of each kind, by `visit`: assistants that are not deleted by

@@ -21,7 +21,7 @@ bool profile_name_is_valid(const char *name)
 	"                  AND r.ended_at IS NULL), "                             \
 	"       p.verified_at, coalesce(c.upstream = 'embedded', 0), "            \
 	"       p.publish_at, p.publish_failures, p.publish_error, "              \
-	"       p.published_id "                                                  \
+	"       p.published_id, p.assistants "                                    \
 	"  FROM profile p "                                                       \
 	"  LEFT JOIN assistant c "                                                \
 	"    ON c.profile_id = p.profile_id AND c.label = 'current' "             \
@@ -58,6 +58,7 @@ static int read_profile(struct query *q, struct profile *profile)
 		query_copy_text(q, 18, profile->publish_error,
 				sizeof(profile->publish_error));
 		query_copy_text(q, 19, profile->published, sizeof(profile->published));
+		profile->assistants = query_get_integer(q, 20);
 	}
 	return query_close(q) ? -1 : found;
 }
@@ -272,22 +273,6 @@ int store_profile_failed(struct store *store, int64_t profile, const char *messa
 	query_integer(&q, 3, retry_at);
 	query_integer(&q, 4, profile);
 	return query_run(&q) < 0 ? -1 : 0;
-}
-
-int store_profile_count(struct store *store, int64_t profile, int64_t *count,
-			struct oam_error *err)
-{
-	struct query q;
-
-	*count = 0;
-	query_open(&q, store,
-		   "SELECT count(*) FROM assistant "
-		   "WHERE profile_id = ? AND label <> 'deleted'",
-		   err);
-	query_integer(&q, 1, profile);
-	if (query_row(&q))
-		*count = query_get_integer(&q, 0);
-	return query_close(&q);
 }
 
 static int count_by(struct store *store, const char *sql, int64_t profile,

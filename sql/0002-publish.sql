@@ -5,6 +5,25 @@ ALTER TABLE profile ADD COLUMN publish_at INTEGER NOT NULL DEFAULT 0  /* the fil
 ALTER TABLE profile ADD COLUMN published_id TEXT  /* the id that the files and hooks got last */;
 ALTER TABLE profile ADD COLUMN publish_failures INTEGER NOT NULL DEFAULT 0  /* failed attempts since the last good one */;
 ALTER TABLE profile ADD COLUMN publish_error TEXT  /* message of the last failed one; NULL after a good one */;
+ALTER TABLE profile ADD COLUMN assistants INTEGER NOT NULL DEFAULT 0  /* how many it owns that are not deleted; kept by the triggers below */;
+
+-- To count them for each status would take longer the more there are.
+UPDATE profile SET assistants = (SELECT count(*) FROM assistant a
+  WHERE a.profile_id = profile.profile_id AND a.label <> 'deleted');
+CREATE TRIGGER assistant_added AFTER INSERT ON assistant
+  WHEN NEW.profile_id IS NOT NULL AND NEW.label <> 'deleted' BEGIN
+    UPDATE profile SET assistants = assistants + 1 WHERE profile_id = NEW.profile_id;
+  END;
+CREATE TRIGGER assistant_changed AFTER UPDATE OF profile_id, label ON assistant BEGIN
+    UPDATE profile SET assistants = assistants - 1
+     WHERE profile_id = OLD.profile_id AND OLD.label <> 'deleted';
+    UPDATE profile SET assistants = assistants + 1
+     WHERE profile_id = NEW.profile_id AND NEW.label <> 'deleted';
+  END;
+CREATE TRIGGER assistant_removed AFTER DELETE ON assistant
+  WHEN OLD.profile_id IS NOT NULL AND OLD.label <> 'deleted' BEGIN
+    UPDATE profile SET assistants = assistants - 1 WHERE profile_id = OLD.profile_id;
+  END;
 
 DROP VIEW status;
 CREATE VIEW status AS
@@ -21,8 +40,7 @@ SELECT p.name AS profile,
        CASE p.interval_ms WHEN 0 THEN 'off' ELSE printf('%g h', p.interval_ms / 3600000.0) END AS interval,
        CASE WHEN p.interval_ms > 0
             THEN datetime((p.refreshed_at + p.interval_ms) / 1000, 'unixepoch') END AS next_refresh_utc,
-       (SELECT count(*) FROM assistant a
-         WHERE a.profile_id = p.profile_id AND a.label <> 'deleted') AS assistants,
+       p.assistants,
        p.failures,
        p.last_error,
        CASE WHEN p.publish_failures > 0 THEN 'failed'

@@ -87,6 +87,8 @@ def check(site, acknowledged, hosted):
     )[0]
     assert nonces[0] == nonces[1]
     assert site.sql("PRAGMA integrity_check") == [("ok",)]
+    owned = "SELECT count(*) FROM assistant WHERE profile_id = 1 AND label <> 'deleted'"
+    assert site.sql("SELECT assistants FROM profile") == site.sql(owned)
     return dict(site.sql("SELECT outcome, count(*) FROM rotation GROUP BY outcome"))
 
 

@@ -294,7 +294,7 @@ static void test_nobody_knows_until_later(void **state)
 	assert_int_equal(refresh(service), OAM_OK);
 	status = status_of(service);
 	assert_int_equal(count_upstream(), 2);
-	assert_int_equal(status.assistants, 2);
+	assert_int_equal(status.profile.assistants, 2);
 	assert_string_not_equal(status.profile.previous, "");
 }
 
@@ -408,7 +408,7 @@ static void test_cleanup_counts_what_is_gone_as_deleted(void **state)
 	assert_int_equal(json_object_array_length(options.deleted), 1);
 	assert_int_equal(json_object_array_length(options.failed), 0);
 	cleanup_release(&options);
-	assert_int_equal(status_of(service).assistants, 1);
+	assert_int_equal(status_of(service).profile.assistants, 1);
 }
 
 static void test_the_lease_excludes_a_second_holder(void **state)
