@@ -72,7 +72,7 @@ LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
 FUZZER   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SONAME   := liboam.so.0
 
-.PHONY: all run check unit fuzz fuzzers bench lint format install uninstall deb check-deb clean
+.PHONY: all run check unit inject fuzz fuzzers bench lint format install uninstall deb check-deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -127,6 +127,15 @@ $(COMMAND): $(B)/cli/%: $(B)/cli/%.o $(B)/cli/commands.a $(B)/common.a
 
 unit: $(UNIT)
 
+# Not sanitized itself: it is loaded before the sanitizer that watches the programs.
+inject: $(B)/tests/faults/inject.so
+
+$(B)/tests/faults/inject.so: tests/faults/inject.c Makefile
+	@mkdir -p $(@D)
+	@echo 'LD $@'
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O1 -g -fno-builtin $(WARNINGS) -Wno-cast-function-type \
+	    -fPIC -fvisibility=hidden -shared -o $@ $<
+
 $(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/common.a
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
@@ -147,7 +156,7 @@ run:
 # The sanitized build lives beside the plain one. The tests drive both from outside.
 check:
 	deploy/install-packages run check fuzz
-	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit
+	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit inject
 	! command -v clang >/dev/null || $(MAKE) -j2 B=$(B)/fuzz FUZZ=1 fuzzers
 	tests/run $(B)/check $(TESTS)
 
@@ -178,7 +187,7 @@ $(B)/bench/%: tests/bench/%.c Makefile
 lint:
 	deploy/install-packages run check lint
 	$(MAKE) -j2 all
-	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
+	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c tests/faults/*.c)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
 	shellcheck deploy/debian/build deploy/debian/check deploy/debian/oam.postinst deploy/debian/oam.postrm deploy/install-packages deploy/oam-fcgi deploy/quickstart deploy/examples/current.sh sql/embed.sh tests/run tests/fuzz/run .ci/run
@@ -186,7 +195,7 @@ lint:
 	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
 format:
-	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
+	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c tests/faults/*.c)
 
 DEPLOYED   = $(addprefix deploy/,apache cron examples lighttpd nginx oam-fcgi systemd sysusers.d tmpfiles.d)
 UNITS     := $(wildcard deploy/systemd/oam*)
