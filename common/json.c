@@ -3,51 +3,6 @@
 #include <limits.h>
 #include <string.h>
 
-/* The number of members in all objects of the tree; its depth was bounded by the scan. */
-static size_t count_members(struct json_object *tree)
-{
-	size_t count = 0;
-
-	if (json_object_is_type(tree, json_type_object)) {
-		json_object_object_foreach (tree, name, value) {
-			(void)name;
-			count += 1 + count_members(value);
-		}
-	} else if (json_object_is_type(tree, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(tree); i++)
-			count += count_members(json_object_array_get_idx(tree, i));
-	}
-	return count;
-}
-
-/*
- * Builds the tree of a text that the scan found good. Without memory json-c may say that
- * all went well, and give nothing or less than there is.
- */
-static int build(const char *text, size_t length, struct json_object **tree,
-		 struct oam_error *err)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-	enum json_tokener_error result;
-
-	if (!tokener)
-		return error_set(err, NO_MEMORY, NULL);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	*tree = json_tokener_parse_ex(tokener, text, (int)length);
-	result = json_tokener_get_error(tokener);
-	if (result == json_tokener_continue) { /* a number wants to see its end */
-		*tree = json_tokener_parse_ex(tokener, "", 1);
-		result = json_tokener_get_error(tokener);
-	}
-	json_tokener_free(tokener);
-	if (result == json_tokener_success &&
-	    (*tree || text[strspn(text, " \t\r\n")] == 'n'))
-		return 0;
-	json_object_put(*tree);
-	*tree = NULL;
-	return error_set(err, NO_MEMORY, NULL); /* the scan left no other cause */
-}
-
 int json_read(const char *text, size_t length, struct json_object **out,
 	      struct oam_error *err)
 {
@@ -58,20 +13,7 @@ int json_read(const char *text, size_t length, struct json_object **out,
 		return error_set(err, INVALID_JSON, NULL, scan.fault, scan.offset);
 	if (length > INT_MAX)
 		return error_set(err, INVALID_JSON, NULL, "too long", length);
-	/*
-	 * json-c keeps the last of equal names: then fewer members arrive than were read,
-	 * each time. Once, it may be that it had no memory.
-	 */
-	for (int i = 0; i < 2; i++) {
-		if (build(text, length, out, err))
-			return -1;
-		if (count_members(*out) == scan.members)
-			return 0;
-		json_object_put(*out);
-		*out = NULL;
-	}
-	return error_set(err, INVALID_JSON, NULL, "a name occurs twice in an object",
-			 length);
+	return json_build(text, out, err);
 }
 
 const char *json_text(struct json_object *tree)

@@ -44,6 +44,7 @@ class Folder:
         else:
             self.path.mkdir(mode=0o700)
             self.env_file.write_text(f"JWT_SECRET={SECRET}\nOTHER='kept as it is'\n")
+            self.env_file.chmod(0o600)
 
     def __enter__(self):
         return self
@@ -99,11 +100,11 @@ class Folder:
 class Case:
     """One command or request, and what its success promises."""
 
-    def __init__(self, name, command, promise=None, state="used", **variables):
+    def __init__(self, name, command, promise=None, state="used", stdin=b"", **variables):
         self.name, self.command, self.state = name, command, state
         self.promise = promise or (lambda folder, answer: None)
         self.method, self.target = None, None
-        self.stdin, self.variables = b"", variables
+        self.stdin, self.variables = stdin, variables
 
     def run(self, folder, inject=None, **extra):
         return folder.run(self.command, inject, self.stdin, **self.variables, **extra)

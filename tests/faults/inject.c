@@ -350,9 +350,9 @@ CALL_MORE(open64, EMFILE, true, flags, (const char *path, int flags, ...),
 	  (path, flags, argument))
 CALL_MORE(openat, EMFILE, true, flags, (int at, const char *path, int flags, ...),
 	  (at, path, flags, argument))
-CALL_MORE(fcntl, ENOLCK, fd > 2, operation, (int fd, int operation, ...),
+CALL_MORE(fcntl, EIO, fd > 2, operation, (int fd, int operation, ...),
 	  (fd, operation, argument))
-CALL_MORE(fcntl64, ENOLCK, fd > 2, operation, (int fd, int operation, ...),
+CALL_MORE(fcntl64, EIO, fd > 2, operation, (int fd, int operation, ...),
 	  (fd, operation, argument))
 
 /* ---- from main() to its end ---- */

@@ -4,6 +4,7 @@ SEED repeats a sample."""
 
 import collections
 import json
+import sqlite3
 
 import pytest
 from conftest import b64url, make_token
@@ -103,7 +104,64 @@ def requests():
     ]
 
 
+def prints_current(folder, output):
+    ids = folder.sql("SELECT id FROM assistant WHERE label = 'current'")
+    assert ids == [(output.decode().strip(),)]
+
+
+def prints_all(folder, output):
+    printed = [json.loads(line)["id"] for line in output.splitlines()]
+    assert sorted(printed) == sorted(id for (id,) in folder.sql("SELECT id FROM assistant"))
+
+
+def backup_is_whole(folder, output):
+    copy = sqlite3.connect(folder.path / "copy.db")
+    rows = copy.execute("SELECT id, label, config FROM assistant ORDER BY id").fetchall()
+    copy.close()
+    assert rows == folder.sql("SELECT id, label, config FROM assistant ORDER BY id")
+
+
+def is_imported(folder, output):
+    assert folder.sql("SELECT count(*) FROM assistant WHERE id GLOB 'asst_import*'") == [(3,)]
+
+
+def is_migrated(folder, output):
+    assert folder.sql("SELECT count(*) FROM installation") == [(1,)]
+
+
+def is_renewed(folder, output):
+    row = folder.sql("SELECT label FROM assistant WHERE id = ?", output.decode().split()[1])
+    assert row == [("current",)]
+
+
+def commands():
+    id, old = current_id(), previous_id()
+    lines = [{"id": f"asst_import{n}", "model": "m", "created_at": 1} for n in range(3)]
+    dump = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    return [
+        Case("initialize", ["cli/oam", "initialize"], prints_current, "fresh"),
+        Case("current", ["cli/oam", "current"], prints_current),
+        Case("refresh", ["cli/oam", "refresh", "--set", "name=N"], prints_current),
+        Case("status", ["cli/oam", "status", "--json"], lambda f, out: json.loads(out)),
+        Case("history", ["cli/oam", "history"]),
+        Case("list", ["cli/oam", "list", "--json"], lambda f, out: json.loads(out)),
+        Case("update", ["cli/oam", "update", id, "--set", "name=N"]),
+        Case("delete", ["cli/oam", "delete", old, "--yes"]),
+        Case("cleanup", ["cli/oam", "cleanup", "1", "--yes"]),
+        Case("profile", ["cli/oam", "profile", "set", "extra", "--interval", "12h"]),
+        Case("backup", ["cli/oam", "backup", "copy.db"], backup_is_whole),
+        Case("export", ["cli/oam", "export"], prints_all),
+        Case("import", ["cli/oam", "import", "-"], is_imported, stdin=dump),
+        Case("migrate", ["cli/oam", "migrate"], is_migrated, "none"),
+        Case("doctor", ["cli/oam", "doctor"]),
+        Case("oam-refresh", ["cli/oam-refresh"], is_renewed, "due"),
+        Case("recovery", ["cli/oam-refresh"], None, "interrupted"),
+    ]
+
+
 REQUESTS = requests()
+COMMANDS = commands()
+COMMAND_NAMES = [c.name for c in COMMANDS]
 REQUEST_NAMES = [f"{r.command[0][4:]}-{r.method}-{r.state}" for r in REQUESTS]
 
 
@@ -181,6 +239,79 @@ def try_requests(request, kind, how, how_many, allowed, record_property):
     )
 
 
+def check_command(command, inject, outcomes):
+    with Folder(template(command.state)) as folder:
+        before = folder.env_file.read_bytes()
+        done = command.run(folder, {"INJECT": inject})
+        said = str((done.returncode, done.stdout, done.stderr))
+        check_reports(command, folder, inject)
+        if done.returncode != EXIT_SANITIZER:
+            assert done.returncode in (0, 10, 1, 75), said
+            assert done.returncode in (0, 10) or done.stderr, said
+        outcomes[done.returncode] += 1
+        if done.returncode in (0, 10):
+            command.promise(folder, done.stdout)
+        if command.state == "none":
+            done = folder.run(["cli/oam", "migrate"])
+            assert done.returncode == 0, done.stderr
+        check_state(folder, before)
+
+
+def try_commands(command, kind, how, how_many, record_property):
+    calls = choose_calls(count_calls(command, kind), how_many, f"{command.name} {kind} {how}")
+    outcomes = collections.Counter()
+    injects = [f"{kind},{n},{how}" for n in calls]
+    in_parallel(lambda inject: check_command(command, inject, outcomes), injects)
+    record_property("note", f"exhaustion: oam {command.name}, {kind} {how}: {dict(outcomes)}")
+
+
+@pytest.mark.parametrize("how", ["once", "always"])
+@pytest.mark.parametrize("command", COMMANDS, ids=COMMAND_NAMES)
+def test_commands(command, how, record_property):
+    for kind, how_many in (("alloc", 6), ("vfs", 3), ("full", 2), ("file", 3)):
+        try_commands(command, kind, how, how_many, record_property)
+
+
+STRANGERS = {
+    "no token": None,
+    "no signature": make_token().rsplit(".", 1)[0] + ".",
+    "algorithm none": b64url(b'{"alg":"none","typ":"JWT"}')
+    + "."
+    + make_token().split(".")[1]
+    + ".",
+    "none with a signature": b64url(b'{"alg":"none","typ":"JWT"}')
+    + "."
+    + ".".join(make_token().split(".")[1:]),
+    "signed by others": make_token(secret="x" * 48),
+    "zeros as the signature": make_token().rsplit(".", 1)[0] + "." + "A" * 43,
+    # AddressSanitizer fills fresh memory with this.
+    "what memory holds": make_token().rsplit(".", 1)[0] + "." + b64url(b"\xbe" * 32),
+    "expired": make_token({"exp": 1}),
+}
+
+
+@pytest.mark.parametrize("how", ["once", "always"])
+@pytest.mark.parametrize("token", STRANGERS.values(), ids=STRANGERS)
+def test_strangers(token, how, record_property):
+    """No lack of memory lets anybody in."""
+    request = Request("delete", "DELETE", f"/delete/{previous_id()}")
+    calls = choose_calls(count_calls(request, "alloc"), 8, f"stranger {token} {how}")
+    outcomes = collections.Counter()
+
+    def check(inject):
+        with Folder(template("used")) as folder:
+            done = request.run(folder, {"INJECT": inject}, token=token)
+            answer = read_answer(request, done)
+            outcomes[answer.status] += 1
+            assert answer.status in (None, 401, 500), done.stdout
+            assert answer.status or done.returncode != 0
+            assert folder.sql("SELECT count(*) FROM assistant WHERE label = 'deleted'") == [(0,)]
+
+    in_parallel(check, [f"alloc,{n},{how}" for n in calls])
+    assert set(outcomes) - {None}
+    record_property("note", f"exhaustion: strangers, {how}: {dict(outcomes)}")
+
+
 @pytest.mark.parametrize("how", ["once", "always"])
 @pytest.mark.parametrize("request_", REQUESTS, ids=REQUEST_NAMES)
 def test_no_memory(request_, how, record_property):
@@ -191,6 +322,12 @@ def test_no_memory(request_, how, record_property):
 @pytest.mark.parametrize("request_", REQUESTS, ids=REQUEST_NAMES)
 def test_sqlite_calls_fail(request_, how, record_property):
     try_requests(request_, "vfs", how, 3, (500, 503), record_property)
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=REQUEST_NAMES)
+def test_disk_is_full(request_, record_property):
+    if count_calls(request_, "full"):
+        try_requests(request_, "full", "always", 3, (500, 503), record_property)
 
 
 @pytest.mark.parametrize("how", ["once", "always"])
