@@ -20,12 +20,10 @@
 
 #define LEASE_WAIT       (3 * CLOCK_SECOND)
 #define LEASE_PAUSE      INT64_C(20)         /* ms */
-#define LEASE_TIME       CLOCK_MINUTE        /* longer than any refresh may take */
 #define CREATE_MAX       (12 * CLOCK_SECOND) /* no other attempt after this */
 #define CREATE_PAUSE     INT64_C(500) /* ms before the second attempt, then doubled */
 #define CREATE_PAUSE_MAX (2 * CLOCK_SECOND)
 #define RETRY_FIRST      CLOCK_MINUTE
-#define RETRY_MAX        CLOCK_HOUR
 
 /* ---- lease ---- */
 
@@ -364,7 +362,9 @@ int service_recover(struct service *service, const struct profile *profile,
 				   .profile = profile,
 				   .overrides = rotation.overrides,
 				   .rotation = rotation.id,
-				   .started = rotation.started_at,
+				   .started = rotation.started_at <= clock_now()
+						      ? rotation.started_at
+						      : 0, /* the clock was set back */
 				   .maybe_created = true };
 
 		memcpy(run.nonce, rotation.nonce, sizeof(run.nonce));

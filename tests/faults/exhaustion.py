@@ -185,29 +185,32 @@ def template(state):
     return folder
 
 
-def count_calls(case, kind):
+def count_calls(case, kind, **extra):
     """For each call of the kind, from where it came."""
     with Folder(template(case.state)) as folder:
         places = folder.top / "places"
-        done = case.run(folder, {"count": f"{kind},0"}, INJECT_PLACES=str(places))
+        done = case.run(folder, {"count": f"{kind},0"}, INJECT_PLACES=str(places), **extra)
         assert not folder.sanitizer_reports(), folder.sanitizer_reports()
         assert done.returncode in (0, 10), done.stderr
         data = places.read_bytes() if places.exists() else b""
         return [data[i : i + 8] for i in range(0, len(data), 8)]
 
 
-def choose_calls(calls, how_many, seed):
-    """The numbers (from 1) of the calls to fail."""
+def choose_calls(calls, how_many, seed, start=0):
+    """The numbers (from 1) of the calls to fail. The first `start` are the same for many
+    cases: few of them do."""
     if HOW_MUCH == "all":
         return list(range(1, len(calls) + 1))
     by_place = {}
-    for number, place in enumerate(calls, 1):
+    for number, place in enumerate(calls[start:], start + 1):
         by_place.setdefault(place, []).append(number)
     chance = random.Random(f"{SEED} {seed}")
     chosen = [chance.choice(numbers) for numbers in by_place.values()]
-    if HOW_MUCH == "places" or len(chosen) <= how_many:
-        return sorted(chosen)
-    return sorted(chance.sample(chosen, how_many))
+    if HOW_MUCH != "places" and len(chosen) > how_many:
+        chosen = chance.sample(chosen, how_many)
+    if start:
+        chosen += chance.sample(range(1, start + 1), min(start, how_many // 3))
+    return sorted(chosen)
 
 
 def check_state(folder, before, acknowledged_id=None):

@@ -54,8 +54,8 @@ void __sanitizer_print_stack_trace(void) __attribute__((weak));
 static void tell_place(void)
 {
 	uint64_t place = 14695981039346656037U; /* FNV-1a, of whole addresses */
-	void *frames[9];
-	int count = backtrace(frames, 9);
+	void *frames[7];
+	int count = backtrace(frames, 7);
 
 	for (int i = 1; i < count; i++)
 		place = (place ^ (uintptr_t)frames[i]) * 1099511628211U;
