@@ -1,5 +1,6 @@
 #include "json.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
@@ -16,10 +17,25 @@ int json_read(const char *text, size_t length, struct json_object **out,
 	return json_build(text, out, err);
 }
 
+/* Without memory json-c leaves out what finds no room, and says nothing. */
+static const char *write_text(struct json_object *tree, int flags)
+{
+	const char *text;
+
+	errno = 0;
+	text = json_object_to_json_string_ext(tree,
+					      flags | JSON_C_TO_STRING_NOSLASHESCAPE);
+	return errno == ENOMEM ? NULL : text;
+}
+
 const char *json_text(struct json_object *tree)
 {
-	return json_object_to_json_string_ext(
-		tree, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	return write_text(tree, JSON_C_TO_STRING_PLAIN);
+}
+
+const char *json_pretty_text(struct json_object *tree)
+{
+	return write_text(tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED);
 }
 
 struct json_object *json_copy(struct json_object *tree, struct oam_error *err)

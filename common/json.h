@@ -50,6 +50,9 @@ int json_read(const char *text, size_t length, struct json_object **out,
 /* The tree as compact JSON text. It belongs to the tree; NULL when memory ran out. */
 const char *json_text(struct json_object *tree);
 
+/* The same for people: a line for each member, and spaces. */
+const char *json_pretty_text(struct json_object *tree);
+
 /* A deep copy, or NULL with NO_MEMORY. NULL in gives NULL out, without an error. */
 struct json_object *json_copy(struct json_object *tree, struct oam_error *err);
 

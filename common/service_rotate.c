@@ -31,14 +31,17 @@ int service_lease_try(struct service *service, const struct profile *profile,
 		      struct lease *lease, struct oam_error *err)
 {
 	char path[4096], holder[64];
+	struct oam_error cause = { 0 };
 	int64_t now = clock_now();
 
 	lease->profile = profile->id;
 	snprintf(path, sizeof(path), "%s.lock", service->settings->db);
 	snprintf(holder, sizeof(holder), "%s pid %d", program_invocation_short_name,
 		 (int)getpid());
-	if (file_try_lock(path, profile->id, &lease->fd, err))
-		return -1;
+	if (file_try_lock(path, profile->id, &lease->fd, &cause)) {
+		error_set(err, STORE_FAILED, NULL); /* the lock is a part of it */
+		return error_detail(err, "%s", cause.detail);
+	}
 	if (lease->fd < 0)
 		return 0;
 	if (store_lease_take(service->store, profile->id, holder, now, now + LEASE_TIME,
