@@ -31,9 +31,9 @@ int store_fail(struct store *store, struct oam_error *err)
 		error_set(err, NO_MEMORY, NULL);
 		break;
 	case SQLITE_CONSTRAINT:
-		/* What we write is valid, but json_valid() says no without memory. */
-		if (code == SQLITE_CONSTRAINT_CHECK)
-			error_set(err, STORE_FAILED, NULL);
+		/* What we write is JSON; without memory json_valid() denies it. */
+		if (strstr(sqlite3_errmsg(store->db), "json_valid"))
+			error_set(err, NO_MEMORY, NULL);
 		else
 			error_set(err, CONFLICT, NULL, "The store refuses this change");
 		break;
