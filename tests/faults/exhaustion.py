@@ -38,6 +38,7 @@ class Folder:
         self.env_file = self.path / ".env"
         self.config = self.path / "config/openai-assistant.json"
         self.db = self.path / "oam.db"
+        self.variables = {}  # of the environment of all that runs here
         self.reports.mkdir()
         if template:
             shutil.copytree(template.path, self.path)
@@ -79,6 +80,7 @@ class Folder:
                     "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={self.reports}/ubsan",
                     "OAM_ENV_FILE": str(self.env_file),
                     **({"LD_PRELOAD": str(INJECT), **inject} if inject else {}),
+                    **self.variables,
                     **extra,
                 },
                 cwd=self.path,
@@ -186,14 +188,17 @@ def template(state):
 
 
 def count_calls(case, kind, **extra):
-    """For each call of the kind, from where it came."""
+    """For each call of the kind, from where it came; all places differ when nobody asks."""
     with Folder(template(case.state)) as folder:
-        places = folder.top / "places"
-        done = case.run(folder, {"count": f"{kind},0"}, INJECT_PLACES=str(places), **extra)
+        places, report = folder.top / "places", folder.top / "report"
+        if HOW_MUCH == "places":
+            extra["INJECT_PLACES"] = str(places)
+        done = case.run(folder, {"count": f"{kind},0"}, INJECT_REPORT=str(report), **extra)
         assert not folder.sanitizer_reports(), folder.sanitizer_reports()
         assert done.returncode in (0, 10), done.stderr
+        count = max(int(line.split()[0]) for line in report.read_text().splitlines())
         data = places.read_bytes() if places.exists() else b""
-        return [data[i : i + 8] for i in range(0, len(data), 8)]
+        return [data[i : i + 8] for i in range(0, len(data), 8)] or list(range(count))
 
 
 def choose_calls(calls, how_many, seed, start=0):
