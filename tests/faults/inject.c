@@ -1,7 +1,8 @@
 /*
  * inject: loaded before a program (LD_PRELOAD), makes what it needs run out.
  *
- *	INJECT=KIND,N,once	the Nth call of the kind fails; 0: none, they are only counted
+ *	INJECT=KIND,N,once	the Nth call of the kind fails, of all that the process
+ *				and those that it forks make; 0: they are only counted
  *	INJECT=KIND,N,always	it, and all that come after it
  *	INJECT_REPORT=FILE	each process adds a line at its end: how many calls there
  *				were, and how many of them failed
@@ -29,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -42,7 +44,10 @@ enum kind { NOTHING, ALLOC, VFS, FULL, SYSTEM };
 static struct {
 	enum kind kind; /* NOTHING before main() and after its end */
 	bool always;
-	long at, calls, failed;
+	long at;
+	struct {
+		long calls, failed;
+	} * seen; /* by a process and those that it forks */
 	const char *report;
 	bool trace;
 	int places; /* descriptor, or -1 */
@@ -70,7 +75,7 @@ static bool fails(enum kind kind)
 
 	if (inject.kind != kind || inside)
 		return false;
-	call = __atomic_add_fetch(&inject.calls, 1, __ATOMIC_RELAXED);
+	call = __atomic_add_fetch(&inject.seen->calls, 1, __ATOMIC_RELAXED);
 	if (inject.places >= 0) {
 		inside = true;
 		tell_place();
@@ -78,7 +83,7 @@ static bool fails(enum kind kind)
 	}
 	if (inject.at == 0 || call < inject.at || (call > inject.at && !inject.always))
 		return false;
-	if (__atomic_add_fetch(&inject.failed, 1, __ATOMIC_RELAXED) == 1 &&
+	if (__atomic_add_fetch(&inject.seen->failed, 1, __ATOMIC_RELAXED) == 1 &&
 	    inject.trace && __sanitizer_print_stack_trace) {
 		inside = true;
 		__sanitizer_print_stack_trace();
@@ -362,12 +367,13 @@ static void finish(void)
 	char line[64];
 	int fd, length;
 
-	if (inject.kind == NOTHING && inject.at == 0)
+	if (!inject.seen || (inject.kind == NOTHING && inject.at == 0))
 		return;
 	inject.kind = NOTHING;
 	if (inject.files.rlim_cur)
 		setrlimit(RLIMIT_NOFILE, &inject.files); /* LeakSanitizer needs some */
-	length = snprintf(line, sizeof(line), "%ld %ld\n", inject.calls, inject.failed);
+	length = snprintf(line, sizeof(line), "%ld %ld\n", inject.seen->calls,
+			  inject.seen->failed);
 	fd = inject.report ? (int)syscall(SYS_openat, AT_FDCWD, inject.report,
 					  O_WRONLY | O_CREAT | O_APPEND, 0600)
 			   : -1;
@@ -393,6 +399,10 @@ static void start(void)
 
 	if (!what || sscanf(what, "%7[a-z],%ld,%7[a-z]", kind, &inject.at, how) < 2)
 		return;
+	inject.seen = mmap(NULL, sizeof(*inject.seen), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (inject.seen == MAP_FAILED)
+		abort();
 	inject.always = strcmp(how, "always") == 0;
 	inject.report = getenv("INJECT_REPORT");
 	inject.trace = getenv("INJECT_TRACE") != NULL;
