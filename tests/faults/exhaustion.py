@@ -2,7 +2,6 @@
 and checks what came of it."""
 
 import concurrent.futures
-import functools
 import json
 import os
 import pathlib
@@ -12,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 import traceback
 
@@ -99,6 +99,19 @@ class Folder:
         return [p.read_text(errors="replace") for p in self.reports.glob("*san*")]
 
 
+def id_of(label, state="used"):
+    query = "SELECT id FROM assistant WHERE label = ?"
+    return template(state).sql(query, label)[0][0]
+
+
+def fill_in(text):
+    """{current} and {previous} are ids of the prepared state."""
+    for label in ("current", "previous"):
+        if "{%s}" % label in text:
+            text = text.replace("{%s}" % label, id_of(label))
+    return text
+
+
 class Case:
     """One command or request, and what its success promises."""
 
@@ -109,7 +122,9 @@ class Case:
         self.stdin, self.variables = stdin, variables
 
     def run(self, folder, inject=None, **extra):
-        return folder.run(self.command, inject, self.stdin, **self.variables, **extra)
+        command = [fill_in(word) for word in self.command]
+        variables = {name: fill_in(value) for name, value in self.variables.items()}
+        return folder.run(command, inject, self.stdin, **variables, **extra)
 
 
 class Request(Case):
@@ -159,14 +174,31 @@ class Answer:
 def read_answer(case, done):
     answer = Answer(done.stdout)
     if answer.status and answer.json is not None and not case.target.startswith("/v1"):
-        answer_schema(case.method, case.target, answer.status).validate(answer.json)
+        path = fill_in(case.target)
+        answer_schema(case.method, path, answer.status).validate(answer.json)
     return answer
 
 
-@functools.cache
+templates = {}
+templates_lock = threading.RLock()
+
+
 def template(state):
     """A prepared state: "fresh" has only a schema, "used" has had some refreshes, "due" is
-    that after a day and "interrupted" after a kill in a refresh; "none" has no store."""
+    that after a day and "interrupted" after a kill in a refresh; "none" has no store. Made
+    once; remove_templates() is for the end."""
+    with templates_lock:
+        if state not in templates:
+            templates[state] = prepare(state)
+        return templates[state]
+
+
+def remove_templates():
+    while templates:
+        templates.popitem()[1].temporary.cleanup()
+
+
+def prepare(state):
     folder = Folder()
     if state == "none":
         return folder

@@ -17,8 +17,10 @@ from exhaustion import (
     check_state,
     choose_calls,
     count_calls,
+    id_of,
     in_parallel,
     read_answer,
+    remove_templates,
     template,
 )
 from fake_upstream import FakeUpstream
@@ -27,12 +29,10 @@ from fake_upstream import FakeUpstream
 # ---- what is tried ----
 
 
-def current_id(state="used"):
-    return template(state).sql("SELECT id FROM assistant WHERE label = 'current'")[0][0]
-
-
-def previous_id():
-    return template("used").sql("SELECT id FROM assistant WHERE label = 'previous'")[0][0]
+@pytest.fixture(scope="module", autouse=True)
+def no_templates_left():
+    yield
+    remove_templates()
 
 
 def is_current(member):
@@ -42,6 +42,10 @@ def is_current(member):
         ]
 
     return promise
+
+
+def is_asked_for(folder, data):
+    assert data["id"] == id_of("current")
 
 
 def config_has(name):
@@ -73,7 +77,6 @@ def has_two(folder, data):
 
 
 def requests():
-    id, old = current_id(), previous_id()
     config = {"config": {"name": "New", "metadata": {"a": "b"}, "temperature": 0.5}}
     body = {"model": "m", "name": "New", "tools": [{"type": "file_search"}]}
     return [
@@ -85,9 +88,9 @@ def requests():
         Request("current", "GET", "/current", state="interrupted"),
         Request("refresh", "POST", "/refresh", config, is_current("newAssistantId")),
         Request("list", "GET", "/list", None, has_two, query="order=asc"),
-        Request("details", "GET", f"/details/{id}", None, lambda f, data: data["id"] == id),
-        Request("update", "PUT", f"/update/{id}", {"updates": {"name": "N"}}, config_has("N")),
-        Request("delete", "DELETE", f"/delete/{old}", None, is_deleted),
+        Request("details", "GET", "/details/{current}", None, is_asked_for),
+        Request("update", "PUT", "/update/{current}", {"updates": {"name": "N"}}, config_has("N")),
+        Request("delete", "DELETE", "/delete/{previous}", None, is_deleted),
         Request("cleanup", "POST", "/cleanup", {"keepCount": 1}, all_deleted),
         Request("status", "GET", "/status", None, is_current("assistantId")),
         Request(
@@ -100,8 +103,8 @@ def requests():
         Request("metrics", "GET", "/metrics"),
         Request("v1-assistants", "POST", "/v1/assistants", body, config_has("New")),
         Request("v1-assistants", "GET", "/v1/assistants", query="limit=2"),
-        Request("v1-assistants", "POST", f"/v1/assistants/{id}", {"name": "N"}, config_has("N")),
-        Request("v1-assistants", "DELETE", f"/v1/assistants/{old}", None, is_deleted),
+        Request("v1-assistants", "POST", "/v1/assistants/{current}", {"name": "N"}, config_has("N")),
+        Request("v1-assistants", "DELETE", "/v1/assistants/{previous}", None, is_deleted),
     ]
 
 
@@ -136,7 +139,6 @@ def is_renewed(folder, output):
 
 
 def commands():
-    id, old = current_id(), previous_id()
     lines = [{"id": f"asst_import{n}", "model": "m", "created_at": 1} for n in range(3)]
     dump = "".join(json.dumps(line) + "\n" for line in lines).encode()
     return [
@@ -146,8 +148,8 @@ def commands():
         Case("status", ["cli/oam", "status", "--json"], lambda f, out: json.loads(out)),
         Case("history", ["cli/oam", "history"]),
         Case("list", ["cli/oam", "list", "--json"], lambda f, out: json.loads(out)),
-        Case("update", ["cli/oam", "update", id, "--set", "name=N"]),
-        Case("delete", ["cli/oam", "delete", old, "--yes"]),
+        Case("update", ["cli/oam", "update", "{current}", "--set", "name=N"]),
+        Case("delete", ["cli/oam", "delete", "{previous}", "--yes"]),
         Case("cleanup", ["cli/oam", "cleanup", "1", "--yes"]),
         Case("profile", ["cli/oam", "profile", "set", "extra", "--interval", "12h"]),
         Case("backup", ["cli/oam", "backup", "copy.db"], backup_is_whole),
@@ -351,7 +353,7 @@ STRANGERS = {
 @pytest.mark.parametrize("token", STRANGERS.values(), ids=STRANGERS)
 def test_strangers(token, how, record_property):
     """No lack of memory lets anybody in."""
-    request = Request("delete", "DELETE", f"/delete/{previous_id()}")
+    request = Request("delete", "DELETE", "/delete/{previous}")
     calls = choose_calls(count_calls(request, "alloc"), 2, f"stranger {token} {how}")
     outcomes = collections.Counter()
 

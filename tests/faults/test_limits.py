@@ -1,7 +1,6 @@
 """Descriptors and disks that run out, a store that cannot be written, and a worker whose
 memory ran out: what works goes on, and all of it does again afterwards."""
 
-import json
 import os
 import pathlib
 import pwd
