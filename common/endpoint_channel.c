@@ -3,15 +3,31 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#define FIRST_WORD_MAX 2000 /* milliseconds */
 
 struct channel {
 	bool is_cgi;
 	bool served; /* plain CGI: the one request is done */
 	FCGX_Request fcgi;
+	sigset_t waiting; /* the signal mask between two requests */
 };
+
+static volatile sig_atomic_t shut_down;
+
+static void hold_all_signals(sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, before);
+}
 
 bool channel_is_cgi(void)
 {
@@ -27,9 +43,11 @@ struct channel *channel_open(void)
 	channel->is_cgi = channel_is_cgi();
 	if (channel->is_cgi)
 		return channel;
-	if (FCGX_Init() == 0 &&
-	    FCGX_InitRequest(&channel->fcgi, STDIN_FILENO, FCGI_FAIL_ACCEPT_ON_INTR) == 0)
+	/* Without a socket to listen on: see next_connection(). */
+	if (FCGX_Init() == 0 && FCGX_InitRequest(&channel->fcgi, -1, 0) == 0) {
+		hold_all_signals(&channel->waiting);
 		return channel;
+	}
 	free(channel);
 	return NULL;
 }
@@ -38,16 +56,61 @@ void channel_close(struct channel *channel)
 {
 	if (!channel)
 		return;
-	if (!channel->is_cgi)
+	if (!channel->is_cgi) {
 		FCGX_Free(&channel->fcgi, 1);
+		sigprocmask(SIG_SETMASK, &channel->waiting, NULL);
+	}
 	free(channel);
+}
+
+/*
+ * libfcgi reads and writes without a limit of time, and what a signal interrupts it gives
+ * up. So connections are accepted here: signals come through only meanwhile, and each
+ * connection gets its limit. -1 when the process should end.
+ */
+static int next_connection(const struct channel *channel)
+{
+	const struct timeval limit = { .tv_sec = CHANNEL_SILENCE_MAX };
+	int fd = channel->fcgi.ipcFd; /* one that the web server wants to keep */
+
+	if (fd >= 0)
+		return fd;
+	sigprocmask(SIG_SETMASK, &channel->waiting, NULL);
+	while (fd < 0 && !shut_down) {
+		fd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			break;
+	}
+	hold_all_signals(NULL);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	return fd;
+}
+
+/* As libfcgi's own accepting does: a web server that connects has something to say. */
+static bool speaks(int fd)
+{
+	struct pollfd silent = { .fd = fd, .events = POLLIN };
+
+	return poll(&silent, 1, FIRST_WORD_MAX) > 0;
 }
 
 int channel_accept(struct channel *channel)
 {
+	int fd;
+
 	if (channel->is_cgi)
 		return channel->served ? -1 : 0;
-	return FCGX_Accept_r(&channel->fcgi) == 0 ? 0 : -1;
+	while ((fd = next_connection(channel)) >= 0) {
+		channel->fcgi.ipcFd = fd;
+		channel->fcgi.keepConnection = 1; /* else FCGX_Accept_r closes it first */
+		if (speaks(fd) && FCGX_Accept_r(&channel->fcgi) == 0)
+			return 0;
+		FCGX_Free(&channel->fcgi, 1);
+	}
+	return -1;
 }
 
 void channel_finish(struct channel *channel)
@@ -59,7 +122,7 @@ void channel_finish(struct channel *channel)
 
 void channel_shut_down(void)
 {
-	FCGX_ShutdownPending();
+	shut_down = 1;
 }
 
 const char *channel_param(const struct channel *channel, const char *name)
