@@ -6,6 +6,7 @@
 #   make install  into DESTDIR/PREFIX (/usr/local); make uninstall takes it away again
 #   make fuzz     each fuzzer for FUZZ_SECONDS (60); what they find is kept in build/fuzz/corpus
 #   make bench    measures it beside others doing the same; takes some minutes
+#   make soak     SOAK_REQUESTS (1,000,000) from SOAK_CLIENTS (200) while cron refreshes
 #   make deb      the Debian packages, into build/deb; make check-deb tries them in a chroot
 #   make lint     static analysis
 #   make format   clang-format over all sources
@@ -72,7 +73,7 @@ LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
 FUZZER   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SONAME   := liboam.so.0
 
-.PHONY: all run check unit fuzz fuzzers bench lint format install uninstall deb check-deb clean
+.PHONY: all run check unit fuzz fuzzers bench soak lint format install uninstall deb check-deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -169,6 +170,11 @@ bench:
 	PATH=$$PATH:/usr/sbin PYTHONDONTWRITEBYTECODE=1 \
 	    /usr/bin/python3 tests/bench/run.py $(B) $(B)/bench
 	PATH=$$PATH:/usr/sbin OAM_BUILD=$(B) /usr/bin/python3 tests/bench/growth.py
+
+soak:
+	deploy/install-packages run check
+	$(MAKE) -j2 all
+	PATH=$$PATH:/usr/sbin PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench/soak.py $(B)
 
 $(B)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)

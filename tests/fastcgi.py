@@ -1,5 +1,6 @@
 """What a web server says to a FastCGI program (FastCGI 1.0), well or badly."""
 
+import contextlib
 import socket
 import struct
 
@@ -63,10 +64,14 @@ class Connection:
 
     def send_all_that_is_wanted(self, data):
         """Until the program, which may have had enough, closes the connection."""
-        try:
+        with contextlib.suppress(OSError):
             self.send(data)
-        except OSError:
-            pass
+        return self
+
+    def end(self):
+        """Nothing more will be sent."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
         return self
 
     def close(self):
@@ -75,11 +80,9 @@ class Connection:
     def read(self):
         """All that comes until the program closes the connection."""
         got = b""
-        try:
+        with contextlib.suppress(ConnectionError):
             while data := self.socket.recv(1 << 20):
                 got += data
-        except ConnectionError:
-            pass
         self.close()
         return got
 

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import pathlib
 import random
 import signal
 import socket
@@ -13,6 +14,7 @@ import struct
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import fastcgi
 import pytest
@@ -49,8 +51,12 @@ def warm(site):
 
 
 def descriptors(site):
-    """How many each process of a warm program has open."""
-    return {pid: len(os.listdir(f"/proc/{pid}/fd")) for n in PROGRAMS for pid in site.processes(n)}
+    """What each process of a warm program has open."""
+    found = {}
+    for pid in (pid for name in PROGRAMS for pid in site.processes(name)):
+        folder = pathlib.Path(f"/proc/{pid}/fd")
+        found[pid] = sorted(os.readlink(link) for link in folder.iterdir())
+    return found
 
 
 def check_store(site):
@@ -65,7 +71,10 @@ def nothing_left(site):
     """Nobody dies meanwhile, and afterwards all is as before."""
     before = descriptors(site)
     yield
-    eventually(lambda: descriptors(site) == before, 40)
+    with contextlib.suppress(AssertionError, OSError):
+        eventually(lambda: descriptors(site) == before)
+    after = descriptors(site)
+    assert after == before, [(p, before.get(p), after[p]) for p in after if after[p] != before.get(p)]
     check_store(site)
 
 
@@ -120,6 +129,13 @@ def serves(site):
         assert site.post("/cleanup", {"dryRun": True}).status == 200
 
 
+def slow(site):
+    """How many at once. lighttpd and nginx take a whole body before a worker hears of it,
+    and a whole answer off its hands. Apache hands on what comes: each slow client holds a
+    worker there."""
+    return WORKERS - 1 if isinstance(site, Apache) else SLOW
+
+
 @pytest.fixture(scope="module", params=FRONT_ENDS.values(), ids=list(FRONT_ENDS))
 def site(request):
     with tempfile.TemporaryDirectory(prefix="oam-test-") as folder:
@@ -151,14 +167,15 @@ def test_bodies_byte_by_byte(site):
     body = b'{"dryRun":true}'
     with nothing_left(site):
         request = head(site, "POST", "/cleanup", len(body))
-        clients = [connect(site, request) for _ in range(SLOW)]
+        clients = [connect(site, request) for _ in range(slow(site))]
         for i in range(len(body)):
             serves(site)
             for client in clients:
                 client.sendall(body[i : i + 1])
         for client in clients:
             status, raw = answer(client)
-            assert (status, json.loads(raw)["data"]["dryRun"]) == (200, True)
+            assert status == 200, raw
+            assert json.loads(raw)["data"]["dryRun"] is True
             client.close()
 
 
@@ -178,7 +195,7 @@ def test_half_a_body(site, end):
     rotations = site.sql("SELECT count(*) FROM rotation")
     with nothing_left(site):
         request = head(site, "POST", "/refresh", len(body) + 1) + body
-        clients = [connect(site, request) for _ in range(SLOW)]
+        clients = [connect(site, request) for _ in range(slow(site))]
         left = [end(client) for client in clients]
         serves(site)
         for client in filter(None, left):
@@ -218,7 +235,7 @@ def test_readers_that_stop(site):
     """Long answers that nobody takes."""
     with nothing_left(site):
         clients = []
-        for _ in range(SLOW):
+        for _ in range(slow(site)):
             client = socket.socket()
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", site.port))
@@ -326,7 +343,7 @@ def test_bad_records(direct, data):
     with nothing_left(direct):
         for _ in range(SLOW):
             connection = fastcgi.Connection(program_socket(direct, "refresh"))
-            connection.send_all_that_is_wanted(data[1])
+            connection.send_all_that_is_wanted(data[1]).end()
             for kind, content in connection.records():
                 assert kind != fastcgi.STDOUT or b"Status: 4" in content or content == b""
         serves(direct)
@@ -380,8 +397,7 @@ def test_parameters_that_break_off(direct):
     with nothing_left(direct):
         for i in range(len(PARAMS)):
             connection = fastcgi.Connection(path, fastcgi.begin() + PARAMS[:i])
-            connection.socket.shutdown(socket.SHUT_WR)
-            assert b"Status: 200" not in connection.read(), i
+            assert b"Status: 200" not in connection.end().read(), i
     assert direct.sql("SELECT count(*) FROM rotation") == rotations
 
 
@@ -399,9 +415,7 @@ def test_random_records(direct):
                     (b"", bytes([chance.randrange(128)]), bytes(bad[at : at + 20]))
                 )
             connection = fastcgi.Connection(path).send_all_that_is_wanted(bytes(bad))
-            with contextlib.suppress(OSError):
-                connection.socket.shutdown(socket.SHUT_WR)
-            connection.read()
+            connection.end().read()
         serves(direct)
 
 
@@ -412,43 +426,38 @@ def test_random_records(direct):
         fastcgi.GET_VALUES, fastcgi.pair("FCGI_MAX_CONNS", "") * 20, id=0) + bytes(8),
 }.items(), ids=lambda item: item[0])  # fmt: skip
 def test_a_killed_worker_is_replaced(direct, data):
-    before = direct.workers("details")
-    assert len(before) == WORKERS
     for _ in range(WORKERS):
-        speak(direct, data[1], "details").read()
-    eventually(lambda: len(direct.workers("details")) == WORKERS
-               and not set(direct.workers("details")) & set(before))  # fmt: skip
+        before = direct.workers("details")
+        assert len(before) == WORKERS
+        assert speak(direct, data[1], "details").read()[:2] in (b"", b"\1\n")
+        eventually(lambda: len(direct.workers("details")) == WORKERS
+                   and direct.workers("details") != before)  # fmt: skip
     assert "worker-died" in direct.log.read_text()
     assert direct.get("/details").status == 200
     check_store(direct)
 
 
 HALVES = {
-    "nothing": b"",
-    "half a record": fastcgi.begin()[:5],
-    "half of the parameters": fastcgi.begin() + PARAMS[:40],
-    "half a body": fastcgi.begin() + fastcgi.params("POST", "/refresh", CONTENT_LENGTH="9")
+    "details": b"",
+    "delete": fastcgi.begin()[:5],
+    "update": fastcgi.begin() + PARAMS[:40],
+    "refresh": fastcgi.begin() + fastcgi.params("POST", "/refresh", CONTENT_LENGTH="9")
     + fastcgi.record(fastcgi.STDIN, b"{"),
 }  # fmt: skip
 
 
 def test_a_web_server_that_hangs(direct):
-    """It holds all workers of four programs, some after some of the request, and of one by
-    taking no answer; they come free by themselves."""
-    programs = dict(zip(HALVES, ("details", "refresh", "update", "initialize")))
-    path = {"update": "/update/asst_x", "initialize": "/initialize"}
+    """It holds all workers of four programs with a part of a request, and of one by taking
+    no answer. They come free by themselves."""
+    before = {name: direct.workers(name) for name in ("list", *HALVES)}
     held = [speak(direct, fastcgi.request(path="/list"), "list") for _ in range(WORKERS)]
-    for half, name in programs.items():
-        data = HALVES[half].replace(b"/refresh", path.get(name, "/refresh").encode()[:8])
+    for name, data in HALVES.items():
         held += [speak(direct, data, name) for _ in range(WORKERS)]
-    serves_meanwhile = direct.get("/status").status
-    assert serves_meanwhile == 200
-    assert direct.get("/list?limit=1", timeout=90).status == 200
-    assert direct.get("/details", timeout=90).status == 200
-    assert direct.request("GET", "/refresh", timeout=90).status == 405
-    assert direct.request("GET", "/update/asst_x", timeout=90).status == 405
-    assert direct.request("GET", "/initialize", timeout=90).status == 405
-    assert direct.workers("list")
+    assert direct.get("/status").status == 200
+    with ThreadPoolExecutor(len(before)) as pool:
+        replies = pool.map(lambda name: direct.get(f"/{name}", timeout=120), before)
+        assert [reply.status for reply in replies] == [200, 200, 404, 404, 405]
+    assert before == {name: direct.workers(name) for name in before}
     for connection in held:
         connection.close()
     check_store(direct)
