@@ -71,19 +71,18 @@ void channel_close(struct channel *channel)
 static int next_connection(const struct channel *channel)
 {
 	const struct timeval limit = { .tv_sec = CHANNEL_SILENCE_MAX };
-	int fd = channel->fcgi.ipcFd; /* one that the web server wants to keep */
+	int kept = channel->fcgi.ipcFd; /* the web server may have more to ask */
+	int fd = -1;
 
-	if (fd >= 0)
-		return fd;
 	sigprocmask(SIG_SETMASK, &channel->waiting, NULL);
 	while (fd < 0 && !shut_down) {
-		fd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
+		fd = kept >= 0 ? kept : accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
 			break;
 	}
 	hold_all_signals(NULL);
-	if (fd < 0)
-		return -1;
+	if (fd < 0 || fd == kept)
+		return fd;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	return fd;
@@ -104,11 +103,15 @@ int channel_accept(struct channel *channel)
 	if (channel->is_cgi)
 		return channel->served ? -1 : 0;
 	while ((fd = next_connection(channel)) >= 0) {
+		channel->fcgi.ipcFd = -1;
+		if (!speaks(fd)) {
+			close(fd);
+			continue;
+		}
 		channel->fcgi.ipcFd = fd;
-		channel->fcgi.keepConnection = 1; /* else FCGX_Accept_r closes it first */
-		if (speaks(fd) && FCGX_Accept_r(&channel->fcgi) == 0)
+		channel->fcgi.keepConnection = 1; /* else it closes it first */
+		if (FCGX_Accept_r(&channel->fcgi) == 0)
 			return 0;
-		FCGX_Free(&channel->fcgi, 1);
 	}
 	return -1;
 }
@@ -192,8 +195,11 @@ int channel_write(struct channel *channel, const char *bytes, size_t size)
 	while (size > 0) {
 		int part = size > INT_MAX ? INT_MAX : (int)size;
 
-		if (FCGX_PutStr(bytes, part, channel->fcgi.out) != part)
+		if (FCGX_PutStr(bytes, part, channel->fcgi.out) != part) {
+			/* Else the rest that libfcgi holds has its time to wait, too. */
+			shutdown(channel->fcgi.ipcFd, SHUT_RDWR);
 			return -1;
+		}
 		bytes += part;
 		size -= (size_t)part;
 	}

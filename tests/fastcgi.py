@@ -86,6 +86,15 @@ class Connection:
         self.close()
         return got
 
+    def read_one(self):
+        """One answer; the connection stays."""
+        got = b""
+        while not got.endswith(record(END, bytes(8))):
+            data = self.socket.recv(1 << 20)
+            assert data, got
+            got += data
+        return got
+
     def records(self):
         """(type, content) of each."""
         rest, found = self.read(), []

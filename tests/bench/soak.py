@@ -138,9 +138,9 @@ def wrk(site, clients, paths, seconds):
 class Soak:
     """What is loaded, and what came of it. `measures` has one entry for each mark."""
 
-    def __init__(self, site, requests, clients, paths, seconds=10):
+    def __init__(self, site, requests, clients, paths, seconds=10, report=None):
         self.site, self.requests, self.clients = site, requests, clients
-        self.paths, self.seconds = paths, seconds
+        self.paths, self.seconds, self.report = paths, seconds, report
         self.sent, self.errors, self.worst, self.took = 0, 0, 0, 0
         self.measures, self.samples = [], []
 
@@ -177,6 +177,8 @@ class Soak:
                 assert not thread.faults, thread.faults
             self.samples += beside[1].samples
             self.measures.append(measure(site, family))
+            if self.report:
+                self.report(self)
         return self
 
     def rotations(self):
@@ -203,34 +205,35 @@ class Soak:
             exe = os.readlink(f"/proc/{pid}/exe")
             assert last[pid][0] - pss <= max(0.05 * pss, 1024), (exe, pss, last[pid])
 
-    def rows(self, name):
-        for mark, found in zip(MARKS, self.measures):
-            pss, rss, fds = map(sum, zip(*found.values()))
-            yield (name, f"{mark:.0%}", len(found), f"{pss / 1024:.1f}", f"{rss / 1024:.1f}", fds)
+
+ROW = "  {:<10}{:>11}{:>8}{:>11}{:>11}{:>10}{:>10}{:>13}"
+
+
+def print_row(name, load):
+    pss, rss, descriptors = map(sum, zip(*load.measures[-1].values()))
+    refreshes = load.rotations()
+    refreshes = refreshes.get("cron", 0) + refreshes.get("expiry", 0)
+    print(ROW.format(name, f"{load.sent:,}", load.errors, refreshes, len(load.measures[-1]),
+                     f"{pss / 1024:.1f}", f"{rss / 1024:.1f}", descriptors), flush=True)  # fmt: skip
 
 
 def soak(name, env, paths):
     with tempfile.TemporaryDirectory(prefix="oam-soak-") as folder:
         site = Site(folder, env).migrate().start()
         try:
-            load = Soak(site, REQUESTS, CLIENTS, paths).run()
-            rotations = load.rotations()
-            refreshes = rotations.get("cron", 0) + rotations.get("expiry", 0)
-            print(f"{name}: {load.sent:,} requests from {CLIENTS} clients in {load.took:.0f} s, "
-                  f"{load.errors} errors; {refreshes} refreshes meanwhile; "
-                  f"{len(load.samples):,} answers compared with the store; "
-                  f"worst p99 of a round {load.worst:.0f} ms")  # fmt: skip
-            for row in load.rows(name):
-                print("  {:<10}{:>6}{:>11}{:>11}{:>11}{:>13}".format(*row), flush=True)
+            load = Soak(site, REQUESTS, CLIENTS, paths, report=lambda l: print_row(name, l)).run()
             load.check()
             load.check_memory()
+            print(f"  {name}: {load.took:.0f} s under load, the worst p99 of 10 s {load.worst:.0f} "
+                  f"ms; {len(load.samples):,} ids compared with the store", flush=True)  # fmt: skip
         finally:
             site.stop()
 
 
 def main():
-    heads = ("upstream", "load", "processes", "PSS MiB", "RSS MiB", "descriptors")
-    print("  {:<10}{:>6}{:>11}{:>11}{:>11}{:>13}".format(*heads))
+    print(f"{CLIENTS} clients; memory (MiB) and descriptors of all processes, at rest")
+    print(ROW.format("upstream", "requests", "errors", "refreshes", "processes", "PSS", "RSS",
+                     "descriptors"))  # fmt: skip
     upstream = FakeUpstream()
     try:
         soak("http", {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": "k"}, PATHS)
