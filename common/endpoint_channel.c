@@ -5,12 +5,16 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FIRST_WORD_MAX 2000 /* milliseconds */
+#define KEPT_SILENCE_MAX 2000 /* milliseconds */
+
+/* What a socket takes without anybody reading it; Linux gives it 208 KiB. */
+#define SOCKET_TAKES ((size_t)64 * 1024)
 
 struct channel {
 	bool is_cgi;
@@ -63,64 +67,86 @@ void channel_close(struct channel *channel)
 	free(channel);
 }
 
+static void limit(int fd, int option)
+{
+	const struct timeval time = { .tv_sec = CHANNEL_SILENCE_MAX };
+
+	setsockopt(fd, SOL_SOCKET, option, &time, sizeof(time));
+}
+
+/* The connection that the web server keeps open, if it has more to ask; else it is closed. */
+static int kept_connection(struct channel *channel)
+{
+	struct pollfd kept = { .fd = channel->fcgi.ipcFd, .events = POLLIN };
+
+	if (kept.fd >= 0 && (shut_down || poll(&kept, 1, KEPT_SILENCE_MAX) <= 0)) {
+		close(kept.fd);
+		channel->fcgi.ipcFd = -1;
+	}
+	return channel->fcgi.ipcFd;
+}
+
 /*
  * libfcgi reads and writes without a limit of time, and what a signal interrupts it gives
  * up. So connections are accepted here: signals come through only meanwhile, and each
  * connection gets its limit. -1 when the process should end.
  */
-static int next_connection(const struct channel *channel)
+static int next_connection(struct channel *channel)
 {
-	const struct timeval limit = { .tv_sec = CHANNEL_SILENCE_MAX };
-	int kept = channel->fcgi.ipcFd; /* the web server may have more to ask */
-	int fd = -1;
+	int kept, fd;
 
 	sigprocmask(SIG_SETMASK, &channel->waiting, NULL);
+	fd = kept = kept_connection(channel);
 	while (fd < 0 && !shut_down) {
-		fd = kept >= 0 ? kept : accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
+		fd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
 			break;
 	}
 	hold_all_signals(NULL);
-	if (fd < 0 || fd == kept)
-		return fd;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (fd >= 0 && fd != kept)
+		limit(fd, SO_RCVTIMEO);
 	return fd;
-}
-
-/* As libfcgi's own accepting does: a web server that connects has something to say. */
-static bool speaks(int fd)
-{
-	struct pollfd silent = { .fd = fd, .events = POLLIN };
-
-	return poll(&silent, 1, FIRST_WORD_MAX) > 0;
 }
 
 int channel_accept(struct channel *channel)
 {
-	int fd;
+	FCGX_Request *fcgi = &channel->fcgi;
 
 	if (channel->is_cgi)
 		return channel->served ? -1 : 0;
-	while ((fd = next_connection(channel)) >= 0) {
-		channel->fcgi.ipcFd = -1;
-		if (!speaks(fd)) {
-			close(fd);
+	while ((fcgi->ipcFd = next_connection(channel)) >= 0) {
+		fcgi->keepConnection = 1; /* else it is closed first */
+		if (FCGX_Accept_r(fcgi) != 0)
 			continue;
-		}
-		channel->fcgi.ipcFd = fd;
-		channel->fcgi.keepConnection = 1; /* else it closes it first */
-		if (FCGX_Accept_r(&channel->fcgi) == 0)
-			return 0;
+		if (fcgi->keepConnection) /* then many small answers add up */
+			limit(fcgi->ipcFd, SO_SNDTIMEO);
+		return 0;
 	}
 	return -1;
 }
 
+/*
+ * To close, libfcgi says that it will write no more, and waits until the web server closes,
+ * too: what that one still sent would undo the answer otherwise. Where the request has been
+ * read to its end nothing is on the way, and it can be closed at once.
+ */
 void channel_finish(struct channel *channel)
 {
+	FCGX_Request *fcgi = &channel->fcgi;
+	bool at_once;
+
 	channel->served = true;
-	if (!channel->is_cgi)
-		FCGX_Finish_r(&channel->fcgi);
+	if (channel->is_cgi)
+		return;
+	at_once = !fcgi->keepConnection && FCGX_GetChar(fcgi->in) == EOF &&
+		  !FCGX_GetError(fcgi->in);
+	if (at_once)
+		fcgi->keepConnection = 1;
+	FCGX_Finish_r(fcgi);
+	if (at_once && fcgi->ipcFd >= 0) {
+		close(fcgi->ipcFd);
+		fcgi->ipcFd = -1;
+	}
 }
 
 void channel_shut_down(void)
@@ -192,6 +218,8 @@ int channel_write(struct channel *channel, const char *bytes, size_t size)
 {
 	if (channel->is_cgi)
 		return write_stdout(bytes, size);
+	if (size > SOCKET_TAKES)
+		limit(channel->fcgi.ipcFd, SO_SNDTIMEO);
 	while (size > 0) {
 		int part = size > INT_MAX ? INT_MAX : (int)size;
 

@@ -3,8 +3,9 @@
  *
  * A FastCGI connection is given up when the web server neither sends what is missing nor
  * takes what is written for CHANNEL_SILENCE_MAX: one that hangs holds no worker for ever.
- * (One that connects and says nothing at all is given 2 s.) Signals are held back from the
- * request's first byte to the answer's last: they end a process between two requests.
+ * (A connection that is kept open after a request is given 2 s for the next.) Signals are
+ * held back from the request's first byte to the answer's last: they end a process between
+ * two requests.
  */
 #ifndef OAM_ENDPOINT_CHANNEL_H
 #define OAM_ENDPOINT_CHANNEL_H
