@@ -177,6 +177,8 @@ class NginxConfined(Nginx):
     """As oam.target has it, as far as that goes without systemd: see tests/confine.py."""
 
     unit = ROOT / "deploy/systemd/oam@.service"
+    # LeakSanitizer wants ptrace at the end of a process.
+    asan = {"ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1"}
 
     def confined(self, program, *arguments):
         """A command line for it."""
@@ -194,8 +196,7 @@ class NginxConfined(Nginx):
             wrapper.write_text(f"#!/bin/sh\nexec env -u PWD {shlex.join(self.confined(program))}\n")
             wrapper.chmod(0o755)
         self.own()
-        # LeakSanitizer wants ptrace at the end of a process.
-        return wrappers, {"ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1"}
+        return wrappers, self.asan
 
     def start(self):
         command = self.confined("/bin/true")
@@ -583,6 +584,32 @@ def test_the_restrictions_are_live():
             free, confined = found
             assert [name for name, could in free.items() if not could] == []
             assert {name for name, could in confined.items() if could} == NEEDED
+
+
+def test_a_pass_within_its_restrictions():
+    """oam-refresh as oam-refresh.service has it: creates, publishes and runs a hook."""
+    with tempfile.TemporaryDirectory(prefix="oam-test-") as folder:
+        site = NginxConfined(folder, {"OAM_HOOKS_DIR": f"{folder}/hooks"}).migrate()
+        site.unit = ROOT / "deploy/systemd/oam-refresh.service"
+        id = site.oam("initialize", "--quiet").stdout.strip()
+        site.make_due()
+        hook = site.folder / "hooks/deploy.d/note"
+        hook.parent.mkdir(parents=True)
+        hook.write_text(f'#!/bin/sh\necho "$OAM_ASSISTANT_ID" >{folder}/noted\n')
+        hook.chmod(0o755)
+        for name in ("oam", "oam-refresh"):  # where they are may be hidden then
+            shutil.copy(BUILD / "cli" / name, site.folder)
+        command = site.confined(site.folder / "oam-refresh")
+        site.own()
+        environment = site.environment(**site.asan)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, **site.user)
+        if "confine: unshare" in done.stderr:
+            pytest.skip("no user namespaces here: " + done.stderr)
+        assert done.returncode == 10, done.stderr
+        new = (site.folder / "noted").read_text().strip()
+        assert new.startswith("asst_") and new != id
+        assert f"OPENAI_ASSISTANT_ID={new}\n" in site.env_file.read_text()
+        assert f'"{new}"' in (site.folder / "config/openai-assistant.json").read_text()
 
 
 def test_the_programs_are_confined(site):
