@@ -7,7 +7,7 @@
 #   make fuzz     each fuzzer for FUZZ_SECONDS (60); what they find is kept in build/fuzz/corpus
 #   make bench    measures it beside others doing the same; takes some minutes
 #   make deb      the Debian packages, into build/deb; make check-deb tries them in a chroot
-#   make lint     static analysis
+#   make lint     static analysis: clang-tidy, gcc's analyzer, cppcheck, shellcheck, mandoc
 #   make format   clang-format over all sources
 #   make clean
 #
@@ -175,18 +175,28 @@ $(B)/bench/%: tests/bench/%.c Makefile
 	@echo 'LD $@'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lfcgi
 
+SOURCES  := $(COMMON) $(wildcard cgi/*.c cli/*.c)
+TESTING  := $(wildcard tests/*/*.c)
+FORMATTED = $(SOURCES) $(TESTING) $(wildcard common/*.h cli/*.h tests/*/*.h)
+ONE_EACH  = xargs -P $$(nproc) -I '{}'
+SCRIPTS   = git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } { nextfile }'
+
+# gcc's analyzer knows only C that is compiled; -O2, so that it meets what runs.
 lint:
 	deploy/install-packages run check lint
-	$(MAKE) -j2 all
-	clang-format --dry-run --Werror $(COMMON) common/*.h $(wildcard cgi/*.c cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
-	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
-	         --suppress=varFuncNullUB -Icommon -D_GNU_SOURCE common cgi cli
-	shellcheck deploy/debian/build deploy/debian/check deploy/debian/oam.postinst deploy/debian/oam.postrm deploy/install-packages deploy/oam-fcgi deploy/quickstart deploy/examples/current.sh sql/embed.sh tests/run tests/fuzz/run .ci/run
+	clang-format --dry-run --Werror $(FORMATTED)
+	printf '%s\n' $(SOURCES) | $(ONE_EACH) $(CC) $(CPPFLAGS) $(CFLAGS) -fanalyzer -c -o /dev/null '{}'
+	printf '%s\n' $(SOURCES) $(TESTING) | $(ONE_EACH) clang-tidy --quiet '{}' -- \
+	    $(CPPFLAGS) -std=gnu17 2>/dev/null
+	cppcheck --quiet --error-exitcode=1 -j $$(nproc) --std=c11 \
+	    --enable=warning,performance,portability --suppress=varFuncNullUB \
+	    -Icommon -D_GNU_SOURCE common cgi cli
+	$(SCRIPTS) | xargs shellcheck
 	shellcheck -s bash cli/oam.bash-completion
 	mandoc -T lint -W warning cli/oam.1 cli/oam-refresh.8 cli/oam.env.5
 
 format:
-	clang-format -i common/*.[ch] $(wildcard cgi/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c)
+	clang-format -i $(FORMATTED)
 
 DEPLOYED   = $(addprefix deploy/,apache cron examples lighttpd nginx oam-fcgi systemd sysusers.d tmpfiles.d)
 UNITS     := $(wildcard deploy/systemd/oam*)

@@ -11,7 +11,7 @@
 #include "file.h"
 #include "token_key.h"
 
-#define PUBLIC_KEY_MAX (64 * 1024)
+#define PUBLIC_KEY_MAX (64 * 1024UL)
 
 struct algorithm {
 	const char *name;

@@ -204,7 +204,7 @@ static void test_random_texts(void **state)
 {
 	static const char *const pieces[] = {
 		KEY,
-		KEY "=",
+		(KEY "="),
 		"A",
 		"=",
 		" = ",
@@ -229,7 +229,7 @@ static void test_random_texts(void **state)
 		"-",
 		".",
 		"asst_x",
-		"\n" KEY "=old\n",
+		("\n" KEY "=old\n"),
 	};
 	unsigned seed = (unsigned)clock_now();
 	int refused = 0, rounds = 4000;
