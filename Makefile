@@ -7,6 +7,7 @@
 #   make fuzz     each fuzzer for FUZZ_SECONDS (60); what they find is kept in build/fuzz/corpus
 #   make bench    measures it beside others doing the same; takes some minutes
 #   make deb      the Debian packages, into build/deb; make check-deb tries them in a chroot
+#   make valgrind the unit tests under valgrind
 #   make lint     static analysis: clang-tidy, gcc's analyzer, cppcheck, shellcheck, mandoc
 #   make format   clang-format over all sources
 #   make clean
@@ -72,7 +73,7 @@ LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
 FUZZER   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SONAME   := liboam.so.0
 
-.PHONY: all run check unit fuzz fuzzers bench lint format install uninstall deb check-deb clean
+.PHONY: all run check unit fuzz fuzzers bench valgrind lint format install uninstall deb check-deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -174,6 +175,13 @@ $(B)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	@echo 'LD $@'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lfcgi
+
+# Of valgrind 3.19, Debian 12's, the hooks cannot have pidfd_open(2).
+valgrind:
+	deploy/install-packages run check valgrind
+	$(MAKE) -j2 B=$(B)/valgrind HARDENING= unit
+	printf '%s\n' $(filter-out %/test_hooks,$(UNIT:$(B)/%=$(B)/valgrind/%)) | \
+	    $(ONE_EACH) tests/valgrind '{}'
 
 SOURCES  := $(COMMON) $(wildcard cgi/*.c cli/*.c)
 TESTING  := $(wildcard tests/*/*.c)
