@@ -1,7 +1,6 @@
 /* service: when locks, files, time or the upstream stand in the way. */
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "clock.h"
@@ -11,8 +10,8 @@
 static struct temp_service *t;
 
 /* Take the place of libc's: nobody waits, the time only seems to pass. */
-static int64_t skipped; /* ms */
-static bool sleeps;     /* one test needs other processes to go on */
+static int64_t skipped;         /* ms */
+static void (*meanwhile)(void); /* what happens in the next pause */
 
 int clock_gettime(clockid_t id, struct timespec *now)
 {
@@ -28,8 +27,12 @@ int clock_gettime(clockid_t id, struct timespec *now)
 
 int nanosleep(const struct timespec *pause, struct timespec *left)
 {
-	if (sleeps)
-		return (int)syscall(SYS_nanosleep, pause, left);
+	void (*now)(void) = meanwhile;
+
+	(void)left;
+	meanwhile = NULL;
+	if (now)
+		now();
 	skipped += pause->tv_sec * CLOCK_SECOND + pause->tv_nsec / 1000000;
 	return 0;
 }
@@ -38,7 +41,7 @@ static int setup(void **state)
 {
 	(void)state;
 	skipped = 0;
-	sleeps = false;
+	meanwhile = NULL;
 	t = temp_service_open();
 	return 0;
 }
@@ -231,35 +234,87 @@ static void test_while_another_has_the_lease(void **state)
 	assert_string_not_equal(profile_of(PROFILE_DEFAULT).current, "");
 }
 
+/* What another process does, once, while this one waits. */
+static void renew_meanwhile(void)
+{
+	const struct service_renewal renewal = { .reason = REASON_CRON };
+	struct oam_error err = { 0 };
+	struct service *other;
+
+	assert_ok(service_open_hosted(&t->settings, &other, &err));
+	assert_ok(service_renew(other, &renewal, &err));
+	service_close(other);
+}
+
+static void fail_meanwhile(void)
+{
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 }, cause = { 0 };
+	int64_t rotation;
+
+	error_set(&cause, UPSTREAM_FAILED, NULL, "theirs");
+	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", config, NULL,
+				       "", clock_now(), &rotation, &err));
+	assert_ok(store_rotation_end(t->temp.store, rotation, "failed", &cause,
+				     clock_now(), &err));
+	json_object_put(config);
+}
+
 /* Between the look and the lease, another process did all that there was to do. */
 static void test_another_was_faster(void **state)
 {
-	struct service_renewal renewal = { .reason = REASON_CRON, .pause = 1500 };
+	struct service_renewal renewal = { .reason = REASON_CRON, .pause = 10 };
 	struct oam_error err = { 0 };
 	char id[ASSISTANT_ID_SIZE];
-	int status = -1;
-	pid_t pid;
 
 	(void)state;
 	assert_int_equal(current(id), OAM_OK);
 	make_due(PROFILE_DEFAULT);
-	sleeps = true;
-	pid = fork();
-	if (pid == 0) {
-		struct service *other;
-		int done = -1;
-
-		clock_sleep(300);
-		renewal.pause = 0;
-		if (service_open_hosted(&t->settings, &other, &err) == 0)
-			done = service_renew(other, &renewal, &err);
-		_exit(done == 0 ? 0 : 1);
-	}
+	meanwhile = renew_meanwhile;
 	assert_ok(service_renew(t->service, &renewal, &err));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	assert_null(meanwhile);
 	assert_int_equal(profile_of(PROFILE_DEFAULT).assistants, 2);
 	assert_string_equal(profile_of(PROFILE_DEFAULT).previous, id);
+}
+
+/* Who waits for another's assistant shares its failure. */
+static void test_another_failed(void **state)
+{
+	struct profile profile = profile_of(PROFILE_DEFAULT);
+	struct oam_error err = { 0 };
+	char id[ASSISTANT_ID_SIZE];
+	struct lease lease;
+
+	(void)state;
+	assert_int_equal(service_lease_try(t->service, &profile, &lease, &err), 1);
+	meanwhile = fail_meanwhile;
+	assert_int_equal(service_current(t->service, PROFILE_DEFAULT, id, &err), -1);
+	assert_int_equal(err.code, OAM_E_UPSTREAM_FAILED);
+	assert_non_null(strstr(err.message, "theirs"));
+	service_lease_release(t->service, &lease);
+}
+
+/* A lease without a refresh is waited for, and one with a refresh is not. */
+static void test_another_is_at_it(void **state)
+{
+	struct profile profile = profile_of(PROFILE_DEFAULT);
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+	int64_t rotation, start;
+	struct lease lease;
+
+	(void)state;
+	assert_int_equal(service_lease_try(t->service, &profile, &lease, &err), 1);
+	start = skipped;
+	assert_int_equal(refresh(), OAM_E_REFRESH_RUNNING);
+	assert_true(skipped > start);
+	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", config, NULL,
+				       "", clock_now(), &rotation, &err));
+	start = skipped;
+	assert_int_equal(refresh(), OAM_E_REFRESH_RUNNING);
+	assert_int_equal(skipped, start);
+	service_lease_release(t->service, &lease);
+	json_object_put(config);
 }
 
 /* ---- files ---- */
@@ -402,6 +457,32 @@ static void test_what_was_made_cannot_be_seen_for_long(void **state)
 	assert_int_equal(profile_of(PROFILE_DEFAULT).assistants, 1);
 }
 
+static int retrieve_gone(struct upstream *u, const char *id,
+			 struct json_object **assistant, struct oam_error *err)
+{
+	(void)u;
+	*assistant = NULL;
+	return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
+}
+
+/* A server that denies what it has just made has failed; nobody named that id. */
+static void test_what_was_made_is_not_there(void **state)
+{
+	char id[ASSISTANT_ID_SIZE];
+
+	(void)state;
+	t->service->upstream->retrieve = retrieve_gone;
+	assert_int_equal(refresh(), OAM_E_UPSTREAM_FAILED);
+	assert_true(profile_of(PROFILE_DEFAULT).unfinished);
+	t->service->upstream->create = create_refused;
+	assert_int_equal(refresh(), OAM_E_UPSTREAM_REFUSED);
+	assert_false(profile_of(PROFILE_DEFAULT).unfinished); /* it was abandoned */
+	assert_int_equal(profile_of(PROFILE_DEFAULT).assistants, 0);
+	mend_upstream();
+	assert_int_equal(current(id), OAM_OK);
+	assert_int_equal(profile_of(PROFILE_DEFAULT).assistants, 1);
+}
+
 /* A server that has nothing to show is asked again, unless that took long already. */
 static void test_another_attempt_to_create(void **state)
 {
@@ -428,6 +509,9 @@ static void test_overrides_that_the_server_refuses(void **state)
 	assert_int_equal(profile_of(PROFILE_DEFAULT).failures, 0);
 	assert_int_equal(refresh(), OAM_E_UPSTREAM_REFUSED);
 	assert_int_equal(profile_of(PROFILE_DEFAULT).failures, 1);
+	t->service->upstream->create = create_slowly; /* and this is one, too */
+	assert_int_equal(refresh_with(overrides), OAM_E_UPSTREAM_AMBIGUOUS);
+	assert_int_equal(profile_of(PROFILE_DEFAULT).failures, 2);
 	json_object_put(overrides);
 }
 
@@ -551,6 +635,8 @@ int main(void)
 		TEST(test_a_lock_that_cannot_be_had),
 		TEST(test_while_another_has_the_lease),
 		TEST(test_another_was_faster),
+		TEST(test_another_failed),
+		TEST(test_another_is_at_it),
 		TEST(test_an_env_file_that_cannot_be_read),
 		TEST(test_no_file_can_be_written),
 		TEST(test_nothing_is_published_of_nothing),
@@ -559,6 +645,7 @@ int main(void)
 		TEST(test_adoption),
 		TEST(test_nothing_goes_on_without_recovery),
 		TEST(test_what_was_made_cannot_be_seen_for_long),
+		TEST(test_what_was_made_is_not_there),
 		TEST(test_another_attempt_to_create),
 		TEST(test_overrides_that_the_server_refuses),
 		TEST(test_a_configuration_that_is_none),
