@@ -552,9 +552,10 @@ static void test_the_graver_failure_is_told(void **state)
 	struct oam_error err = { 0 };
 
 	(void)state;
+	make_due(PROFILE_DEFAULT); /* it is the first one */
 	add_profile("x");
-	make_due(PROFILE_DEFAULT);
 	make_due("x");
+	assert_true(profile_of(PROFILE_DEFAULT).id < profile_of("x").id);
 	assert_ok(store_profile_set_config(t->temp.store, profile_of("x").id, broken,
 					   &err));
 	t->service->upstream->create = create_refused;
