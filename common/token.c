@@ -13,7 +13,7 @@
 #include "token_key.h"
 #include "token_secret.h"
 
-#define PUBLIC_KEY_MAX (64 * 1024)
+#define PUBLIC_KEY_MAX (64 * 1024UL)
 
 struct algorithm {
 	const char *name;

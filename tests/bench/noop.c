@@ -47,7 +47,7 @@ int main(void)
 {
 	const char *workers = getenv("OAM_WORKERS");
 
-	for (int i = workers ? atoi(workers) : 2; i > 0; i--)
+	for (int i = workers ? (int)strtol(workers, NULL, 10) : 2; i > 0; i--)
 		start();
 	while (wait(NULL) > 0)
 		;

@@ -628,8 +628,8 @@ static void refuses_raw_control_in_names(void **state)
 static void refuses_every_prefix(void **state)
 {
 	static const char *const texts[] = {
-		"{\"a\":[1,-2.5e+3,true,false,null,\"\\ud83d\\ude00\xF0\x9F\x98\x80\"],"
-		"\"b\\n\":{\"c\":[[],{}]}}",
+		("{\"a\":[1,-2.5e+3,true,false,null,\"\\ud83d\\ude00\xF0\x9F\x98\x80\"],"
+		 "\"b\\n\":{\"c\":[[],{}]}}"),
 		"[[[{\"\xC3\xA9\":\"\xE2\x82\xAC\\\\\"}]]]",
 		"\"\\\"\\u20ac\"",
 		"true",

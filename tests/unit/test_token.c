@@ -116,9 +116,16 @@ static void test_a_changed_character_is_noticed(void **state)
 
 static void test_malformed(void **state)
 {
-	static const char *const bad[] = {
-		"", ".", "..", "...", "a.b", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "=.=.="
-	};
+	static const char *const bad[] = { "",
+					   ".",
+					   "..",
+					   "...",
+					   "a.b",
+					   "a.b.c",
+					   "eyJhbGciOiJub25lIn0.e30.",
+					   "=.=.=",
+					   "a~.b.c",
+					   "ab.c.d~" };
 	struct settings settings = good_settings();
 	char *long_one = malloc(TOKEN_MAX + 2);
 
@@ -773,6 +780,19 @@ static void test_public_key_files(void **state)
 	unlink(path);
 }
 
+static void test_a_folder_is_no_key(void **state)
+{
+	char path[] = "/", rs256[] = "RS256";
+	struct settings settings = { .jwt_alg = rs256, .jwt_public_key = path };
+	struct token_verifier *verifier;
+	struct oam_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(token_verifier_open(&settings, &verifier, &err), -1);
+	assert_non_null(strstr(err.message, "cannot be read"));
+	assert_null(verifier);
+}
+
 static void test_only_hmac_signs(void **state)
 {
 	static char algorithms[][6] = { "RS256", "ES512", "none", "hs256", "" };
@@ -944,6 +964,7 @@ int main(void)
 		cmocka_unit_test(test_what_opens),
 		cmocka_unit_test(test_placeholders_open_nothing),
 		cmocka_unit_test(test_public_key_files),
+		cmocka_unit_test(test_a_folder_is_no_key),
 		cmocka_unit_test(test_only_hmac_signs),
 		cmocka_unit_test(test_claims_survive),
 		cmocka_unit_test(test_more_rights_to_manage),
