@@ -81,7 +81,7 @@ LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))
 FUZZER   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SONAME   := liboam.so.0
 
-.PHONY: all run check unit fuzz fuzzers bench soak valgrind coverage lint format install uninstall deb check-deb clean
+.PHONY: all run check unit inject fuzz fuzzers bench soak valgrind coverage lint format install uninstall deb check-deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -136,6 +136,15 @@ $(COMMAND): $(B)/cli/%: $(B)/cli/%.o $(B)/cli/commands.a $(B)/common.a
 
 unit: $(UNIT)
 
+# Not sanitized itself: it is loaded before the sanitizer that watches the programs.
+inject: $(B)/tests/faults/inject.so
+
+$(B)/tests/faults/inject.so: tests/faults/inject.c Makefile
+	@mkdir -p $(@D)
+	@echo 'LD $@'
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O1 -g -fno-builtin $(WARNINGS) -Wno-cast-function-type \
+	    -fPIC -fvisibility=hidden -shared -o $@ $<
+
 $(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/common.a
 	@echo 'LD $@'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
@@ -156,7 +165,7 @@ run:
 # The sanitized build lives beside the plain one. The tests drive both from outside.
 check:
 	deploy/install-packages run check fuzz
-	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit
+	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit inject
 	! command -v clang >/dev/null || $(MAKE) -j2 B=$(B)/fuzz FUZZ=1 fuzzers
 	tests/run $(B)/check $(TESTS)
 

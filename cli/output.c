@@ -35,9 +35,7 @@ void cli_say(const struct cli *cli, const char *format, ...)
 
 int cli_print_json(struct json_object *tree, struct oam_error *err)
 {
-	const char *text = json_object_to_json_string_ext(
-		tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-			      JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_pretty_text(tree);
 
 	if (!text)
 		return error_set(err, NO_MEMORY, NULL);

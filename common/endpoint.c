@@ -137,14 +137,37 @@ static int renew(void *context)
 
 /* ---- plain CGI ---- */
 
+/* A web server shows nothing of our standard error: answer, and keep the reason there. */
+static void say_why(const struct oam_error *err)
+{
+	bool is_setting = err->code != OAM_E_NO_MEMORY;
+	char answer[512];
+	int length = snprintf(
+		answer, sizeof(answer),
+		"Status: 500 Internal Server Error\r\nContent-Type: "
+		"application/json\r\n\r\n"
+		"{\"success\":false,\"message\":\"%s\",\"error\":{\"code\":\"%s\","
+		"\"param\":null,\"details\":null}}",
+		is_setting ? "The server is misconfigured. Its log says how."
+			   : OAM_TEXT_NO_MEMORY,
+		error_code(is_setting ? OAM_E_SETTING : err->code));
+
+	if (write(STDOUT_FILENO, answer, (size_t)length) < 0)
+		return;
+}
+
 static int serve_cgi(struct program *program)
 {
 	struct session session;
+	struct oam_error err = { 0 };
 	bool wanted;
 
 	workers_release_signals(); /* the web server may end us, and people the renewal */
-	if (open_session(&session))
+	if (open_session(&session)) {
+		error_set(&err, NO_MEMORY, NULL);
+		say_why(&err);
 		return 1;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	serve(program, &session);
 	wanted = session.service && service_renewal_wanted(session.service);
@@ -155,21 +178,6 @@ static int serve_cgi(struct program *program)
 }
 
 /* ---- start ---- */
-
-/* A web server shows nothing of our standard error: answer, and keep the reason there. */
-static void say_misconfigured(void)
-{
-	static const char answer[] =
-		"Status: 500 Internal Server Error\r\nContent-Type: "
-		"application/json\r\n\r\n"
-		"{\"success\":false,\"message\":\"The server is misconfigured. Its log "
-		"says "
-		"how.\",\"error\":{\"code\":\"invalid_setting\",\"param\":null,"
-		"\"details\":null}}";
-
-	if (write(STDOUT_FILENO, answer, sizeof(answer) - 1) < 0)
-		return;
-}
 
 static int load(struct program *program, struct oam_error *err)
 {
@@ -215,7 +223,7 @@ int endpoint_main(const struct endpoint *endpoint)
 		log_write(LOG_LEVEL_ERROR, "cannot-start", "error", err.message, "detail",
 			  err.detail, NULL);
 		if (is_cgi)
-			say_misconfigured();
+			say_why(&err);
 	} else if (is_cgi) {
 		status = serve_cgi(&program);
 	} else {

@@ -1,69 +1,41 @@
 #include "json.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
-
-/* The number of members in all objects of the tree; its depth was bounded by the scan. */
-static size_t count_members(struct json_object *tree)
-{
-	size_t count = 0;
-
-	if (json_object_is_type(tree, json_type_object)) {
-		json_object_object_foreach (tree, name, value) {
-			(void)name;
-			count += 1 + count_members(value);
-		}
-	} else if (json_object_is_type(tree, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(tree); i++)
-			count += count_members(json_object_array_get_idx(tree, i));
-	}
-	return count;
-}
 
 int json_read(const char *text, size_t length, struct json_object **out,
 	      struct oam_error *err)
 {
 	struct json_scan scan;
-	struct json_tokener *tokener;
-	enum json_tokener_error result;
-	struct json_object *tree;
 
 	*out = NULL;
 	if (json_scan(text, length, &scan))
 		return error_set(err, INVALID_JSON, NULL, scan.fault, scan.offset);
 	if (length > INT_MAX)
 		return error_set(err, INVALID_JSON, NULL, "too long", length);
+	return json_build(text, out, err);
+}
 
-	tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-	if (!tokener)
-		return error_set(err, NO_MEMORY, NULL);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	tree = json_tokener_parse_ex(tokener, text, (int)length);
-	result = json_tokener_get_error(tokener);
-	if (result == json_tokener_continue) { /* a number wants to see its end */
-		tree = json_tokener_parse_ex(tokener, "", 1);
-		result = json_tokener_get_error(tokener);
-	}
-	json_tokener_free(tokener);
-	if (result != json_tokener_success) {
-		json_object_put(tree);
-		return error_set(err, NO_MEMORY, NULL); /* the scan left no other cause */
-	}
+/* Without memory json-c leaves out what finds no room, and says nothing. */
+static const char *write_text(struct json_object *tree, int flags)
+{
+	const char *text;
 
-	/* json-c keeps the last of equal names: then fewer members arrive than were read. */
-	if (count_members(tree) != scan.members) {
-		json_object_put(tree);
-		return error_set(err, INVALID_JSON, NULL,
-				 "a name occurs twice in an object", length);
-	}
-	*out = tree;
-	return 0;
+	errno = 0;
+	text = json_object_to_json_string_ext(tree,
+					      flags | JSON_C_TO_STRING_NOSLASHESCAPE);
+	return errno == ENOMEM ? NULL : text;
 }
 
 const char *json_text(struct json_object *tree)
 {
-	return json_object_to_json_string_ext(
-		tree, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	return write_text(tree, JSON_C_TO_STRING_PLAIN);
+}
+
+const char *json_pretty_text(struct json_object *tree)
+{
+	return write_text(tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED);
 }
 
 struct json_object *json_copy(struct json_object *tree, struct oam_error *err)

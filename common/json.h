@@ -1,8 +1,9 @@
 /*
  * json: strict reading and checked building over json-c.
  *
- * json-c 0.16 accepts much that RFC 8259 forbids and changes what it cannot hold. So every
- * text first passes json_scan(), our own grammar check; json-c only builds the tree.
+ * json-c 0.16 accepts much that RFC 8259 forbids, changes what it cannot hold, and may crash
+ * when memory runs out. So every text passes json_scan(), our own grammar check, and
+ * json_build(); json-c only holds the tree, and writes it.
  *
  * Ownership follows json-c: a tree that is handed out belongs to the caller, who releases
  * it with json_object_put(). A tree that is put into another belongs to that one.
@@ -19,9 +20,8 @@
 /* Nesting beyond this is refused; function schemas of real assistants stay below 20. */
 #define JSON_DEPTH_MAX 64
 
-/* What json_scan() found: the number of object members, or the fault and its place. */
+/* What json_scan() found at fault, and where. */
 struct json_scan {
-	size_t members;
 	const char *fault; /* static text, or NULL */
 	size_t offset;     /* of the fault, in bytes */
 };
@@ -35,6 +35,12 @@ struct json_scan {
 int json_scan(const char *text, size_t length, struct json_scan *scan);
 
 /*
+ * Builds the tree of a text that json_scan() found good. *tree is NULL for `null`, and for
+ * an error: out of memory, or equal names in one object.
+ */
+int json_build(const char *text, struct json_object **tree, struct oam_error *err);
+
+/*
  * Reads one JSON text as json_scan() describes it; equal names in one object are refused
  * too. *out is NULL for the text `null`.
  */
@@ -43,6 +49,9 @@ int json_read(const char *text, size_t length, struct json_object **out,
 
 /* The tree as compact JSON text. It belongs to the tree; NULL when memory ran out. */
 const char *json_text(struct json_object *tree);
+
+/* The same for people: a line for each member, and spaces. */
+const char *json_pretty_text(struct json_object *tree);
 
 /* A deep copy, or NULL with NO_MEMORY. NULL in gives NULL out, without an error. */
 struct json_object *json_copy(struct json_object *tree, struct oam_error *err);

@@ -214,7 +214,6 @@ static int scan_member(struct cursor *c)
 	if (!next_is(c, ':'))
 		return fault(c, "expected ':'");
 	c->at++;
-	c->scan->members++;
 	return scan_value(c);
 }
 

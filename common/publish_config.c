@@ -86,9 +86,7 @@ static int make_text(const char *old, size_t old_length, char **text, size_t *le
 		*length = old_length;
 		goto out;
 	}
-	written = json_object_to_json_string_ext(
-		tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-			      JSON_C_TO_STRING_NOSLASHESCAPE);
+	written = json_pretty_text(tree);
 	if (!written || asprintf(text, "%s\n", written) < 0)
 		error_set(err, NO_MEMORY, NULL);
 	else

@@ -80,9 +80,15 @@ bool service_renewal_wanted(struct service *service)
 	return wanted;
 }
 
+bool service_is_ahead(int64_t at, int64_t now, int64_t max)
+{
+	return at > now && at - now <= max;
+}
+
 bool service_interval_passed(const struct profile *profile, int64_t now)
 {
-	return profile->interval > 0 && now - profile->refreshed_at >= profile->interval;
+	return profile->interval > 0 &&
+	       llabs(now - profile->refreshed_at) >= profile->interval;
 }
 
 /*
@@ -94,7 +100,7 @@ static bool verification_is_due(const struct service *service,
 {
 	if (!service->settings->base_url)
 		return !profile->current_is_hosted;
-	return now - profile->verified_at >= VERIFY_INTERVAL;
+	return llabs(now - profile->verified_at) >= VERIFY_INTERVAL;
 }
 
 int service_work(const struct service *service, const struct profile *profile,
@@ -103,7 +109,7 @@ int service_work(const struct service *service, const struct profile *profile,
 	bool has_current = profile->current[0] != '\0';
 	int work = 0;
 
-	if (now >= profile->retry_at) {
+	if (!service_is_ahead(profile->retry_at, now, RETRY_MAX)) {
 		if (profile->unfinished)
 			work |= WORK_RECOVER;
 		/* One that was deleted is replaced too; one that never was is not. */
@@ -113,7 +119,8 @@ int service_work(const struct service *service, const struct profile *profile,
 		if (has_current && verification_is_due(service, profile, now))
 			work |= WORK_VERIFY;
 	}
-	if (has_current && profile->publish_at > 0 && now >= profile->publish_at)
+	if (has_current && profile->publish_at > 0 &&
+	    !service_is_ahead(profile->publish_at, now, RETRY_MAX))
 		work |= WORK_PUBLISH;
 	return work;
 }
@@ -133,7 +140,7 @@ int service_status(struct service *service, const char *name,
 	has_current = profile->current[0] != '\0';
 	status->needs_refresh = !has_current || service_interval_passed(profile, now);
 	status->stale = has_current && profile->failures > 0;
-	status->refreshing = profile->lease_until > now;
+	status->refreshing = service_is_ahead(profile->lease_until, now, LEASE_TIME);
 	if (has_current && profile->interval > 0)
 		status->next_refresh = profile->refreshed_at + profile->interval;
 	if (status->next_refresh && status->next_refresh < profile->retry_at)

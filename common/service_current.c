@@ -296,7 +296,8 @@ int service_current(struct service *service, const char *name, char id[ASSISTANT
 		return -1;
 	if (profile.current[0] == '\0')
 		return establish_or_wait(service, &profile, REASON_EXPIRY, id, err);
-	if (service_work(service, &profile, now) && profile.lease_until <= now)
+	if (service_work(service, &profile, now) &&
+	    !service_is_ahead(profile.lease_until, now, LEASE_TIME))
 		service->renewal_wanted = true;
 	memcpy(id, profile.current, sizeof(profile.current));
 	return 0;

@@ -151,8 +151,8 @@ int service_is_untidy(struct service *service, const struct profile *profile,
 
 static bool delivery_is_due(const struct profile *profile)
 {
-	return profile->publish_at > 0 && profile->publish_at <= clock_now() &&
-	       profile->current[0] != '\0';
+	return profile->publish_at > 0 && profile->current[0] != '\0' &&
+	       !service_is_ahead(profile->publish_at, clock_now(), RETRY_MAX);
 }
 
 /* Writes the files, then tells the hooks of a new id. False: there is more to do later. */

@@ -2,6 +2,7 @@
 #ifndef OAM_SERVICE_PRIVATE_H
 #define OAM_SERVICE_PRIVATE_H
 
+#include "clock.h"
 #include "service.h"
 
 struct service {
@@ -28,7 +29,20 @@ int service_profile(struct service *service, const char *name, struct profile *p
 int service_profile_again(struct service *service, struct profile *profile,
 			  struct oam_error *err);
 
-/* True when the interval has passed, whether or not a retry has to wait. */
+/* The longest that we ever look ahead: longer than any refresh takes, and between tries. */
+#define LEASE_TIME CLOCK_MINUTE
+#define RETRY_MAX  CLOCK_HOUR
+
+/*
+ * True while `at` is still to come, and no more than `max` ahead: what lies further ahead
+ * was written before somebody set the clock back, and must not be waited for.
+ */
+bool service_is_ahead(int64_t at, int64_t now, int64_t max);
+
+/*
+ * True when the interval has passed, whether or not a retry has to wait. Also when the last
+ * refresh lies an interval ahead: the clock was set back since.
+ */
 bool service_interval_passed(const struct profile *profile, int64_t now);
 
 /*

@@ -95,6 +95,16 @@ static void add_publish_error(const struct service_status *status, struct oam_er
 		error_set(err, NOT_PUBLISHED, NULL, status->profile.publish_error);
 }
 
+/* Keeps the graver one: what does not go away by itself before what may. */
+static void keep_error(struct oam_error *err, const struct oam_error *cause)
+{
+	if (!error_result(cause))
+		return;
+	if (!error_result(err) ||
+	    (error_is_transient(err->code) && !error_is_transient(cause->code)))
+		*err = *cause;
+}
+
 static int renew_one(struct service *service, struct profile *profile,
 		     struct service_renewal *renewal, struct oam_error *err)
 {
@@ -111,23 +121,18 @@ static int renew_one(struct service *service, struct profile *profile,
 		renewal->pause = 0;
 		carry_out(service, profile, renewal, &work, err);
 	}
-	if (!work || service_status(service, profile->name, &status, &lookup))
+	if (!work)
 		return error_result(err);
+	if (service_status(service, profile->name, &status, &lookup)) {
+		/* Else it would look as if there had been nothing to do. */
+		keep_error(err, &lookup);
+		return -1;
+	}
 	if (!renewal->dry_run)
 		add_publish_error(&status, err);
 	if (renewal->report)
 		renewal->report(&status, work, old_id, err, renewal->context);
 	return error_result(err);
-}
-
-/* Keeps the graver one: what does not go away by itself before what may. */
-static void keep_error(struct oam_error *err, const struct oam_error *cause)
-{
-	if (!error_result(cause))
-		return;
-	if (!error_result(err) ||
-	    (error_is_transient(err->code) && !error_is_transient(cause->code)))
-		*err = *cause;
 }
 
 int service_renew(struct service *service, const struct service_renewal *asked,

@@ -20,12 +20,10 @@
 
 #define LEASE_WAIT       (3 * CLOCK_SECOND)
 #define LEASE_PAUSE      INT64_C(20)         /* ms */
-#define LEASE_TIME       CLOCK_MINUTE        /* longer than any refresh may take */
 #define CREATE_MAX       (12 * CLOCK_SECOND) /* no other attempt after this */
 #define CREATE_PAUSE     INT64_C(500) /* ms before the second attempt, then doubled */
 #define CREATE_PAUSE_MAX (2 * CLOCK_SECOND)
 #define RETRY_FIRST      CLOCK_MINUTE
-#define RETRY_MAX        CLOCK_HOUR
 
 /* ---- lease ---- */
 
@@ -33,14 +31,17 @@ int service_lease_try(struct service *service, const struct profile *profile,
 		      struct lease *lease, struct oam_error *err)
 {
 	char path[4096], holder[64];
+	struct oam_error cause = { 0 };
 	int64_t now = clock_now();
 
 	lease->profile = profile->id;
 	snprintf(path, sizeof(path), "%s.lock", service->settings->db);
 	snprintf(holder, sizeof(holder), "%s pid %d", program_invocation_short_name,
 		 (int)getpid());
-	if (file_try_lock(path, profile->id, &lease->fd, err))
-		return -1;
+	if (file_try_lock(path, profile->id, &lease->fd, &cause)) {
+		error_set(err, STORE_FAILED, NULL); /* the lock is a part of it */
+		return error_detail(err, "%s", cause.detail);
+	}
 	if (lease->fd < 0)
 		return 0;
 	if (store_lease_take(service->store, profile->id, holder, now, now + LEASE_TIME,
@@ -366,7 +367,9 @@ int service_recover(struct service *service, const struct profile *profile,
 				   .profile = profile,
 				   .overrides = rotation.overrides,
 				   .rotation = rotation.id,
-				   .started = rotation.started_at,
+				   .started = rotation.started_at <= clock_now()
+						      ? rotation.started_at
+						      : 0, /* the clock was set back */
 				   .maybe_created = true };
 
 		memcpy(run.nonce, rotation.nonce, sizeof(run.nonce));

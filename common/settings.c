@@ -294,6 +294,8 @@ static int read_env_file(const char *path, struct source *source, struct oam_err
 
 	source->path = path;
 	if (file_read(path, ENV_FILE_MAX, &source->text, &source->length, &cause)) {
+		if (cause.code == OAM_E_NO_MEMORY)
+			return error_set(err, NO_MEMORY, NULL);
 		snprintf(text, sizeof(text), "cannot %s", cause.detail);
 		return error_set(err, SETTING, "OAM_ENV_FILE", text);
 	}

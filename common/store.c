@@ -31,7 +31,11 @@ int store_fail(struct store *store, struct oam_error *err)
 		error_set(err, NO_MEMORY, NULL);
 		break;
 	case SQLITE_CONSTRAINT:
-		error_set(err, CONFLICT, NULL, "The store refuses this change");
+		/* What we write is JSON; without memory json_valid() denies it. */
+		if (strstr(sqlite3_errmsg(store->db), "json_valid"))
+			error_set(err, NO_MEMORY, NULL);
+		else
+			error_set(err, CONFLICT, NULL, "The store refuses this change");
 		break;
 	default:
 		error_set(err, STORE_FAILED, NULL);

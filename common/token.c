@@ -1,6 +1,7 @@
 #include "token.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <jwt.h>
 #include <math.h>
 #include <stdlib.h>
@@ -80,6 +81,27 @@ static int load_public_key(struct token_verifier *verifier, struct oam_error *er
 	return 0;
 }
 
+/*
+ * OpenSSL loads itself with its first use. If memory runs out just then, it stays broken,
+ * and no token would be good any more: so that is done before there are requests.
+ */
+static int load_openssl(struct oam_error *err)
+{
+	static const char key[] = "only to see a signature found good";
+	static const char token[] = "eyJhbGciOiJIUzI1NiJ9."
+				    "e30."
+				    "f79KkYf1tF4kaZ2oBH3vTkwqF7lKkrf09Odooi75edo";
+	jwt_t *jwt = NULL;
+	int result;
+	bool works;
+
+	errno = 0;
+	result = jwt_decode(&jwt, token, (const unsigned char *)key, sizeof(key) - 1);
+	works = result == 0 && jwt_get_alg(jwt) == JWT_ALG_HS256 && errno != ENOMEM;
+	jwt_free(jwt);
+	return works ? 0 : error_set(err, NO_MEMORY, NULL);
+}
+
 int token_verifier_open(const struct settings *settings, struct token_verifier **out,
 			struct oam_error *err)
 {
@@ -88,6 +110,7 @@ int token_verifier_open(const struct settings *settings, struct token_verifier *
 	*out = NULL;
 	if (!verifier)
 		return error_set(err, NO_MEMORY, NULL);
+	load_openssl(err);
 	verifier->settings = settings;
 	verifier->algorithm = find_algorithm(settings->jwt_alg);
 	if (!verifier->algorithm)
@@ -201,18 +224,25 @@ static int check_header(const struct token_verifier *verifier, struct json_objec
 
 /*
  * libjwt may return success without having checked anything (an empty key, no memory):
- * so the algorithm that it used must be the configured one.
+ * so the algorithm that it used must be the configured one. When memory ran out anywhere
+ * in it or in OpenSSL, its word counts for nothing, whatever it is.
  */
 static int check_signature(const struct token_verifier *verifier, const char *token,
 			   struct oam_error *err)
 {
 	jwt_t *jwt = NULL;
-	bool good = jwt_decode(&jwt, token, (const unsigned char *)verifier->key,
-			       (int)verifier->key_length) == 0 &&
-		    jwt && jwt_get_alg(jwt) == verifier->algorithm->id;
+	bool good;
 
+	errno = 0;
+	good = jwt_decode(&jwt, token, (const unsigned char *)verifier->key,
+			  (int)verifier->key_length) == 0 &&
+	       jwt && jwt_get_alg(jwt) == verifier->algorithm->id;
+	if (errno == ENOMEM)
+		error_set(err, NO_MEMORY, NULL);
+	else if (!good)
+		invalid(err, "its signature does not match");
 	jwt_free(jwt);
-	return good ? 0 : invalid(err, "its signature does not match");
+	return error_result(err);
 }
 
 /* A NumericDate (RFC 7519, 2) in ms. 1 when there, 0 when not, -1 when not a number. */
