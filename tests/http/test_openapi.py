@@ -24,7 +24,6 @@ def test_every_error_code_is_described():
     only_inside = {
         "usage",
         "unhealthy",
-        "invalid_setting",
         "file_busy",
         "refresh_interrupted",
         "not_published",
