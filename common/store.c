@@ -261,7 +261,6 @@ void store_close(struct store *store)
 	for (size_t i = 0; i < STATEMENTS_MAX && store->statements[i].sql; i++)
 		sqlite3_finalize(store->statements[i].statement);
 	sqlite3_close(store->db);
-	free(store->kept);
 	free(store->path);
 	free(store);
 }

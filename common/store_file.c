@@ -38,7 +38,7 @@ bool store_was_replaced(const struct store *store)
 bool store_file_counter(const struct store *store, uint32_t *counter)
 {
 	unsigned char bytes[HEADER_BYTES];
-	const unsigned char *number = bytes + COUNTER_AT - VERSIONS_AT;
+	const unsigned char *number = bytes + (COUNTER_AT - VERSIONS_AT);
 	sqlite3_file *file = NULL;
 
 	/* SQLite's own descriptor: to close another one would drop SQLite's locks. */

@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "store_query.h"
@@ -31,18 +30,12 @@ bool profile_name_is_valid(const char *name)
 	"  LEFT JOIN lease l ON l.profile_id = p.profile_id "
 /* clang-format on */
 
-/* For is_unchanged(); to be called while the query has its row. Without memory: no more. */
+/* For is_unchanged(); to be called while the query has its row. */
 static void keep(struct store *store, const struct profile *profile)
 {
-	if (!store->kept)
-		store->kept = malloc(sizeof(*store->kept));
-	if (!store->kept)
-		return;
-	*store->kept = *profile;
-	if (!store_file_counter(store, &store->kept_at)) {
-		free(store->kept);
-		store->kept = NULL;
-	}
+	store->kept = *profile;
+	if (!store_file_counter(store, &store->kept_at))
+		store->kept.id = 0;
 }
 
 /* True when the profile that is kept is the one of that name, and nothing was written since. */
@@ -50,7 +43,7 @@ static bool is_unchanged(const struct store *store, const char *name)
 {
 	uint32_t counter;
 
-	return store->kept && strcmp(store->kept->name, name) == 0 &&
+	return store->kept.id && strcmp(store->kept.name, name) == 0 &&
 	       store_file_counter(store, &counter) && counter == store->kept_at;
 }
 
@@ -94,7 +87,7 @@ int store_profile_find(struct store *store, const char *name, struct profile *pr
 	struct query q;
 
 	if (is_unchanged(store, name)) {
-		*profile = *store->kept;
+		*profile = store->kept;
 		return 1;
 	}
 	query_open(&q, store, SELECT_PROFILE "WHERE p.name = ?", err);

@@ -28,8 +28,8 @@ struct store {
 	char *path;
 	dev_t device; /* which file it was at the time of opening */
 	ino_t inode;
-	/* The profile that was found last, as of that counter of the file; NULL: none. */
-	struct profile *kept;
+	/* The profile that was found last, as of that counter of the file; id 0: none. */
+	struct profile kept;
 	uint32_t kept_at;
 	/* Keyed by the address of the SQL text, a string literal. */
 	struct {
