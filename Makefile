@@ -185,7 +185,7 @@ bench:
 	    npm_config_build_from_source=true npm_config_nodedir=/usr npm rebuild better-sqlite3 || \
 	    echo 'bench: no better-sqlite3' >&2; }
 	PATH=$$PATH:/usr/sbin PYTHONDONTWRITEBYTECODE=1 \
-	    /usr/bin/python3 tests/bench/run.py $(B) $(B)/bench
+	    /usr/bin/python3 tests/bench/run.py $(B)
 	PATH=$$PATH:/usr/sbin OAM_BUILD=$(B) /usr/bin/python3 tests/bench/growth.py
 
 soak:

@@ -20,7 +20,7 @@ struct options {
 struct tally {
 	const struct options *options;
 	bool look; /* nothing is done, and nothing said */
-	int profiles, worked;
+	int profiles, worked, failed;
 };
 
 static int usage(FILE *to, int status)
@@ -76,9 +76,11 @@ static void report(const struct service_status *status, int work, const char *ol
 
 	tally->profiles++;
 	tally->worked += replaced || (work & ~WORK_VERIFY);
-	if (error_result(err))
+	if (error_result(err)) {
 		fprintf(stderr, "oam-refresh: %s: %s\n", status->profile.name,
 			err->message);
+		tally->failed++;
+	}
 	if (tally->look)
 		return;
 	if (options->renewal.dry_run)
@@ -106,7 +108,7 @@ static int run(const struct settings *settings, struct options *options,
 		service_close(service);
 	}
 	if (error_result(&err)) {
-		if (tally.profiles == 0) /* else report() has said it */
+		if (tally.failed == 0) /* else report() has said it */
 			return cli_report("oam-refresh", &err);
 		return error_is_transient(err.code) ? STATUS_TEMPORARY : STATUS_FAILED;
 	}

@@ -10,9 +10,8 @@
 
 #define NUMBER_DIGITS 8 /* of the names of requests */
 #define QUERY_MAX     4096
-#define DRAIN_MAX     ((size_t)64 << 20) /* of a body that is refused */
 
-static const char *param(const struct channel *channel, const char *name)
+const char *request_param(const struct channel *channel, const char *name)
 {
 	const char *value = channel_param(channel, name);
 
@@ -47,7 +46,7 @@ void request_name(const struct channel *channel, struct request_names *names,
 {
 	static const char allowed[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	const char *given = param(channel, "HTTP_X_REQUEST_ID");
+	const char *given = request_param(channel, "HTTP_X_REQUEST_ID");
 	size_t length = strlen(given);
 
 	if (length > 0 && length < REQUEST_ID_SIZE && strspn(given, allowed) == length) {
@@ -148,11 +147,12 @@ static int find_endpoint(struct incoming *incoming, struct oam_error *err)
 static void read_target(const struct channel *channel, struct incoming *incoming)
 {
 	int length = snprintf(incoming->path, sizeof(incoming->path), "%s%s",
-			      param(channel, "SCRIPT_NAME"), param(channel, "PATH_INFO"));
+			      request_param(channel, "SCRIPT_NAME"),
+			      request_param(channel, "PATH_INFO"));
 
 	if (length >= (int)sizeof(incoming->path)) /* then it is nobody's, cut or not */
 		memcpy(incoming->path + sizeof(incoming->path) - 4, "...", 4);
-	incoming->method = param(channel, "REQUEST_METHOD");
+	incoming->method = request_param(channel, "REQUEST_METHOD");
 	incoming->is_head = strcmp(incoming->method, "HEAD") == 0;
 }
 
@@ -251,12 +251,11 @@ static int take_profile(struct incoming *incoming, struct oam_error *err)
 	return 0;
 }
 
-static const struct shape nothing[] = { { 0 } };
-
-/* An object that is not there is as good as an empty one where nothing is allowed. */
-static int check_shape(const struct shape *shape, struct json_object *object,
-		       struct oam_error *err)
+int request_check_shape(const struct shape *shape, struct json_object *object,
+			struct oam_error *err)
 {
+	static const struct shape nothing[] = { { 0 } };
+
 	if (!shape && !object)
 		return 0;
 	return shape_check(shape ? shape : nothing, object, "", err);
@@ -279,7 +278,7 @@ static int read_query(const struct channel *channel, struct incoming *incoming,
 		      struct oam_error *err)
 {
 	const struct endpoint *endpoint = incoming->endpoint;
-	const char *text = param(channel, "QUERY_STRING");
+	const char *text = request_param(channel, "QUERY_STRING");
 
 	if (text[0] || endpoint->query) {
 		incoming->view.query = json_new_object(err);
@@ -289,126 +288,7 @@ static int read_query(const struct channel *channel, struct incoming *incoming,
 	}
 	if (request_dialect(incoming)->has_profiles && take_profile(incoming, err))
 		return -1;
-	return check_shape(endpoint->query, incoming->view.query, err);
-}
-
-/* ---- body ---- */
-
-/* application/json, with charset=utf-8 or without (RFC 8259, 8.1). */
-static bool is_json_type(const char *type)
-{
-	size_t length = strcspn(type, "; \t");
-	const char *charset = strcasestr(type, "charset=");
-
-	if (length != strlen("application/json") ||
-	    strncasecmp(type, "application/json", length) != 0)
-		return false;
-	if (!charset)
-		return true;
-	charset += strlen("charset=");
-	charset += *charset == '"';
-	return strncasecmp(charset, "utf-8", 5) == 0 && strchr("\"; \t", charset[5]);
-}
-
-/*
- * Reads and forgets a body that is refused, so that the server can finish sending it and
- * then hear the answer. A plain CGI program may read no more than CONTENT_LENGTH.
- */
-static void drain(struct channel *channel)
-{
-	const char *header = param(channel, "CONTENT_LENGTH");
-	size_t left = DRAIN_MAX;
-	char bytes[16384];
-	ssize_t n;
-
-	if (!channel_has_end(channel)) {
-		unsigned long long length = header[0] >= '0' && header[0] <= '9'
-						    ? strtoull(header, NULL, 10)
-						    : 0;
-
-		left = length < DRAIN_MAX ? (size_t)length : DRAIN_MAX;
-	}
-	while (left > 0) {
-		n = channel_read(channel, bytes,
-				 left < sizeof(bytes) ? left : sizeof(bytes));
-		if (n <= 0)
-			return;
-		left -= (size_t)n;
-	}
-}
-
-/* *text is malloc'd, '\0' behind it. */
-static int receive_body(struct channel *channel, size_t limit, char **text,
-			size_t *length, struct oam_error *err)
-{
-	const char *header = param(channel, "CONTENT_LENGTH");
-	size_t size = limit + 1;
-	ssize_t n;
-
-	*text = NULL;
-	*length = 0;
-	if (header[0] == '\0' && !channel_has_end(channel))
-		return 0;
-	if (header[0] != '\0') {
-		size_t digits = strspn(header, "0123456789");
-
-		if (header[digits] != '\0' || digits > 18)
-			return error_set(err, INVALID_PARAMETER, "Content-Length",
-					 "Content-Length", "expected a number");
-		size = (size_t)strtoull(header, NULL, 10);
-	}
-	if (header[0] != '\0' && size > limit) {
-		drain(channel);
-		return error_set(err, BODY_TOO_LARGE, NULL, limit);
-	}
-	*text = malloc(size + 1);
-	if (!*text)
-		return error_set(err, NO_MEMORY, NULL);
-	n = channel_read(channel, *text, size);
-	if (n < 0 || (header[0] != '\0' && (size_t)n < size))
-		return error_set(err, INVALID_JSON, NULL, "the body breaks off",
-				 n < 0 ? 0 : (size_t)n);
-	if ((size_t)n > limit) {
-		drain(channel);
-		return error_set(err, BODY_TOO_LARGE, NULL, limit);
-	}
-	(*text)[n] = '\0';
-	*length = (size_t)n;
-	return 0;
-}
-
-static int parse_body(const struct channel *channel, const char *text, size_t length,
-		      struct incoming *incoming, struct oam_error *err)
-{
-	const struct endpoint *endpoint = incoming->endpoint;
-	static const struct shape object = { .kind = SHAPE_OBJECT };
-
-	if (length == 0 && endpoint->body) {
-		incoming->view.body = json_new_object(err);
-		if (!incoming->view.body)
-			return -1;
-	} else if (length > 0) {
-		if (!is_json_type(param(channel, "CONTENT_TYPE")))
-			return error_set(err, NOT_JSON, NULL);
-		if (json_read(text, length, &incoming->view.body, err) ||
-		    shape_check_value(&object, incoming->view.body, "body", err))
-			return -1;
-	}
-	return check_shape(endpoint->body, incoming->view.body, err);
-}
-
-static int read_body(struct channel *channel, struct incoming *incoming,
-		     struct oam_error *err)
-{
-	size_t limit = incoming->endpoint->body_max, length;
-	char *text;
-	int result = receive_body(channel, limit ? limit : ENDPOINT_BODY_MAX, &text,
-				  &length, err);
-
-	if (result == 0)
-		result = parse_body(channel, text, length, incoming, err);
-	free(text);
-	return result;
+	return request_check_shape(endpoint->query, incoming->view.query, err);
 }
 
 const struct dialect *request_dialect(const struct incoming *incoming)
@@ -439,9 +319,9 @@ int request_read(struct token_verifier *verifier, struct channel *channel,
 	    check_rights(incoming->endpoint, verifier, claims, err) == 0 &&
 	    check_dialect(channel, incoming, err) == 0 &&
 	    read_query(channel, incoming, err) == 0)
-		result = read_body(channel, incoming, err);
+		result = request_read_body(channel, incoming, err);
 	else
-		drain(channel);
+		request_drain(channel);
 	json_object_put(claims);
 	return result;
 }

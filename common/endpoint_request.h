@@ -60,6 +60,29 @@ void request_names_draw(struct request_names *names);
 void request_name(const struct channel *channel, struct request_names *names,
 		  struct incoming *incoming);
 
+/* A CGI variable, or "". */
+const char *request_param(const struct channel *channel, const char *name);
+
+/*
+ * shape_check() at the top of a query or a body. Without a shape nothing is allowed; then an
+ * object that is not there is as good as an empty one.
+ */
+int request_check_shape(const struct shape *shape, struct json_object *object,
+			struct oam_error *err);
+
+/*
+ * Reads the body that incoming->endpoint allows, and checks it: the 400 rows, 413 and 415.
+ * A refused one is drained.
+ */
+int request_read_body(struct channel *channel, struct incoming *incoming,
+		      struct oam_error *err);
+
+/*
+ * Reads and forgets a body that is refused, so that the server can finish sending it and
+ * then hear the answer. A plain CGI program may read no more than CONTENT_LENGTH.
+ */
+void request_drain(struct channel *channel);
+
 /*
  * All checks up to the handler, and incoming->endpoint becomes the one that is meant.
  * Release with request_release() in any case.

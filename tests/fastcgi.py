@@ -1,10 +1,12 @@
 """What a web server says to a FastCGI program (FastCGI 1.0), well or badly."""
 
 import contextlib
+import os
 import socket
 import struct
+import subprocess
 
-from conftest import BASE, make_token
+from conftest import BASE, BUILD, make_token
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT = 1, 2, 3, 4, 5, 6
 GET_VALUES, GET_VALUES_RESULT, UNKNOWN_TYPE = 9, 10, 11
@@ -105,11 +107,61 @@ class Connection:
             rest = rest[8 + length + padding :]
         return found
 
-    def answer(self):
-        """The status, and the body, of a complete answer."""
+    def output(self):
+        """All that the program wrote for a complete answer: header and body."""
         found = self.records()
         assert [kind for kind, _ in found].count(END) == 1, [k for k, _ in found]
-        head, _, body = b"".join(c for k, c in found if k == STDOUT).partition(b"\r\n\r\n")
+        return b"".join(content for kind, content in found if kind == STDOUT)
+
+    def answer(self):
+        """The status, and the body, of a complete answer."""
+        head, _, body = self.output().partition(b"\r\n\r\n")
         fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
         assert int(fields["Content-Length"]) == len(body)
         return int(fields["Status"].split()[0]), body
+
+
+class Program:
+    """One endpoint program with its workers, on a socket of its own."""
+
+    def __init__(self, name, environment, socket_path, log):
+        self.path = str(socket_path)
+        self.log = open(log, "ab")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.path)
+            listener.listen(64)
+            self.process = subprocess.Popen(
+                [BUILD / "cgi" / name],
+                env=environment,
+                stdin=listener,
+                stdout=self.log,
+                stderr=self.log,
+            )
+
+    def ask(self, method, target, token, body=b""):
+        """The answer's bytes, as of a CGI program; b"" when it broke the connection."""
+        given = {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "application/json"}
+        asked = params(method, target, HTTP_AUTHORIZATION=f"Bearer {token}", **given)
+        connection = Connection(self.path)
+        connection.send_all_that_is_wanted(begin() + asked + stream(body))
+        try:
+            return connection.output()
+        except (AssertionError, struct.error):
+            return b""
+
+    def workers(self):
+        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(children) as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def stop(self):
+        """Its exit status."""
+        self.process.terminate()
+        try:
+            return self.process.wait(60)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            self.log.close()
+            os.unlink(self.path)

@@ -20,6 +20,21 @@ static void check_round_trip(struct json_object *tree)
 	free(text);
 }
 
+/* json-c's own parser, which takes more texts than we, makes the same tree of ours. */
+static void check_like_json_c(struct json_object *tree, const char *text, size_t size)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+	struct json_object *theirs;
+
+	claim(tokener);
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	theirs = json_tokener_parse_ex(tokener, text, (int)size + 1);
+	claim(json_tokener_get_error(tokener) == json_tokener_success);
+	claim(json_object_equal(tree, theirs));
+	json_object_put(theirs);
+	json_tokener_free(tokener);
+}
+
 /* What is written as a string is read as the same one. */
 static void check_writer(const char *text)
 {
@@ -57,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		claim(scanned == 0);
 		claim(json_is_utf8(text, size));
 		check_round_trip(tree);
+		check_like_json_c(tree, text, size);
 	} else {
 		claim(!tree);
 		claim(err.code == OAM_E_INVALID_JSON);

@@ -202,12 +202,12 @@ static void test_a_lock_that_cannot_be_had(void **state)
 	(void)state;
 	add_profile("x");
 	assert_int_equal(mkdir(t->lock_file, 0700), 0);
-	assert_int_equal(refresh(), OAM_E_FILE);
-	assert_int_equal(current(id), OAM_E_FILE);
-	assert_int_equal(adopt("asst_x"), OAM_E_FILE);
-	assert_int_equal(remove_profile("x"), OAM_E_FILE);
+	assert_int_equal(refresh(), OAM_E_STORE_FAILED);
+	assert_int_equal(current(id), OAM_E_STORE_FAILED);
+	assert_int_equal(adopt("asst_x"), OAM_E_STORE_FAILED);
+	assert_int_equal(remove_profile("x"), OAM_E_STORE_FAILED);
 	make_due(PROFILE_DEFAULT);
-	assert_int_equal(renew(NULL), OAM_E_FILE);
+	assert_int_equal(renew(NULL), OAM_E_STORE_FAILED);
 }
 
 static void test_while_another_has_the_lease(void **state)
