@@ -2,7 +2,7 @@
 #include "endpoint.h"
 
 static int cleanup(struct service *service, const struct request *request,
-		   struct json_object *data, struct oam_error *err)
+		   struct json_writer *data, struct oam_error *err)
 {
 	struct service_cleanup cleanup = {
 		.keep_count = json_object_get_int64(
@@ -11,17 +11,18 @@ static int cleanup(struct service *service, const struct request *request,
 		.all = json_object_get_boolean(json_member(request->body, "all")),
 	};
 
-	if (service_cleanup(service, request->profile, &cleanup, err)) {
-		json_object_put(cleanup.deleted);
-		json_object_put(cleanup.failed);
-		return -1;
-	}
-	json_put_integer(data, "deletedCount",
-			 (int64_t)json_object_array_length(cleanup.deleted), err);
-	json_put(data, "deletedAssistants", cleanup.deleted, err);
-	json_put_integer(data, "keepCount", cleanup.keep_count, err);
-	json_put(data, "failed", cleanup.failed, err);
-	return json_put_boolean(data, "dryRun", cleanup.dry_run, err);
+	if (service_cleanup(service, request->profile, &cleanup, err))
+		goto out;
+	json_write_integer(data, "deletedCount",
+			   (int64_t)json_object_array_length(cleanup.deleted));
+	json_write_value(data, "deletedAssistants", cleanup.deleted);
+	json_write_integer(data, "keepCount", cleanup.keep_count);
+	json_write_value(data, "failed", cleanup.failed);
+	json_write_boolean(data, "dryRun", cleanup.dry_run);
+out:
+	json_object_put(cleanup.deleted);
+	json_object_put(cleanup.failed);
+	return error_result(err);
 }
 
 static const struct shape body[] = {

@@ -2,14 +2,15 @@
 #include "endpoint.h"
 
 static int current(struct service *service, const struct request *request,
-		   struct json_object *data, struct oam_error *err)
+		   struct json_writer *data, struct oam_error *err)
 {
 	char id[ASSISTANT_ID_SIZE];
 
 	if (service_current(service, request->profile, id, err))
 		return -1;
-	json_put_string(data, "assistantId", id, err);
-	return json_put_string(data, "status", "active", err);
+	json_write_string(data, "assistantId", id);
+	json_write_string(data, "status", "active");
+	return 0;
 }
 
 int main(void)

@@ -2,13 +2,14 @@
 #include "endpoint.h"
 
 static int delete (struct service *service, const struct request *request,
-		   struct json_object *data, struct oam_error *err)
+		   struct json_writer *data, struct oam_error *err)
 {
 	if (service_delete(service, request->id, err))
 		return -1;
-	json_put_string(data, "id", request->id, err);
-	json_put_string(data, "object", "assistant.deleted", err);
-	return json_put_boolean(data, "deleted", true, err);
+	json_write_string(data, "id", request->id);
+	json_write_string(data, "object", "assistant.deleted");
+	json_write_boolean(data, "deleted", true);
+	return 0;
 }
 
 int main(void)

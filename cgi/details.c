@@ -2,13 +2,13 @@
 #include "endpoint.h"
 
 static int details(struct service *service, const struct request *request,
-		   struct json_object *data, struct oam_error *err)
+		   struct json_writer *data, struct oam_error *err)
 {
 	struct json_object *assistant;
 
 	if (service_details(service, request->profile, request->id, &assistant, err))
 		return -1;
-	return endpoint_data(data, assistant, err);
+	return endpoint_data(data, assistant);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 #include "endpoint.h"
 
 static int list(struct service *service, const struct request *request,
-		struct json_object *data, struct oam_error *err)
+		struct json_writer *data, struct oam_error *err)
 {
 	struct upstream_page page = {
 		.limit = json_object_get_int64(json_member(request->query, "limit")),
@@ -11,14 +11,14 @@ static int list(struct service *service, const struct request *request,
 	};
 	const char *order = json_member_string(request->query, "order");
 	struct json_object *assistants;
-	size_t count;
 
 	page.ascending = order && order[0] == 'a';
 	if (service_list(service, &page, &assistants, err))
 		return -1;
-	count = json_object_array_length(assistants);
-	json_put(data, "assistants", assistants, err);
-	return json_put_integer(data, "count", (int64_t)count, err);
+	json_write_value(data, "assistants", assistants);
+	json_write_integer(data, "count", (int64_t)json_object_array_length(assistants));
+	json_object_put(assistants);
+	return 0;
 }
 
 static const char *const orders[] = { "asc", "desc", NULL };

@@ -3,16 +3,17 @@
 #include "endpoint.h"
 
 static int refresh_interval(struct service *service, const struct request *request,
-			    struct json_object *data, struct oam_error *err)
+			    struct json_writer *data, struct oam_error *err)
 {
 	int64_t interval = json_object_get_int64(
 		json_member(request->body, "intervalMs"));
 
 	if (service_set_interval(service, request->profile, interval, err))
 		return -1;
-	json_put_integer(data, "newIntervalMs", interval, err);
-	json_put_decimal(data, "newIntervalHours", (double)interval / CLOCK_HOUR, err);
-	return json_put_string(data, "status", interval ? "updated" : "off", err);
+	json_write_integer(data, "newIntervalMs", interval);
+	json_write_decimal(data, "newIntervalHours", (double)interval / CLOCK_HOUR);
+	json_write_string(data, "status", interval ? "updated" : "off");
+	return 0;
 }
 
 /* 0 turns automatic refresh off; 1 to 59,999 ms would only burn assistants. */

@@ -2,7 +2,7 @@
 #include "endpoint.h"
 
 static int refresh(struct service *service, const struct request *request,
-		   struct json_object *data, struct oam_error *err)
+		   struct json_writer *data, struct oam_error *err)
 {
 	struct service_refresh refresh = {
 		.reason = REASON_API,
@@ -11,10 +11,11 @@ static int refresh(struct service *service, const struct request *request,
 
 	if (service_refresh(service, request->profile, &refresh, err))
 		return -1;
-	json_put_string(data, "newAssistantId", refresh.new_id, err);
-	json_put_string(data, "previousAssistantId",
-			refresh.previous_id[0] ? refresh.previous_id : NULL, err);
-	return json_put_string(data, "status", "refreshed", err);
+	json_write_string(data, "newAssistantId", refresh.new_id);
+	json_write_string(data, "previousAssistantId",
+			  refresh.previous_id[0] ? refresh.previous_id : NULL);
+	json_write_string(data, "status", "refreshed");
+	return 0;
 }
 
 static const struct shape body[] = {

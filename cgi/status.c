@@ -2,13 +2,14 @@
 #include "endpoint.h"
 
 static int status(struct service *service, const struct request *request,
-		  struct json_object *data, struct oam_error *err)
+		  struct json_writer *data, struct oam_error *err)
 {
 	struct service_status status;
 
 	if (service_status(service, request->profile, &status, err))
 		return -1;
-	return service_status_json(&status, data, err);
+	service_status_write(&status, data);
+	return 0;
 }
 
 int main(void)

@@ -2,14 +2,14 @@
 #include "endpoint.h"
 
 static int update(struct service *service, const struct request *request,
-		  struct json_object *data, struct oam_error *err)
+		  struct json_writer *data, struct oam_error *err)
 {
 	struct json_object *updates = json_member(request->body, "updates");
 	struct json_object *assistant;
 
 	if (service_update(service, request->id, updates, "updates", &assistant, err))
 		return -1;
-	return endpoint_data(data, assistant, err);
+	return endpoint_data(data, assistant);
 }
 
 static const struct shape body[] = {

@@ -13,7 +13,7 @@ static const char *id_at(struct json_object *assistants, size_t index)
 
 /* The ids are null on an empty page, as OpenAI's were. */
 static int list(struct service *service, const struct request *request,
-		struct json_object *data, struct oam_error *err)
+		struct json_writer *data, struct oam_error *err)
 {
 	struct upstream_page page = {
 		.limit = json_object_get_int64(json_member(request->query, "limit")),
@@ -31,53 +31,54 @@ static int list(struct service *service, const struct request *request,
 	if (service_page(service, &page, &assistants, &has_more, err))
 		return -1;
 	count = json_object_array_length(assistants);
-	json_put_string(data, "object", "list", err);
-	json_put(data, "data", json_object_get(assistants), err);
-	json_put_string(data, "first_id", id_at(assistants, 0), err);
-	json_put_string(data, "last_id", count ? id_at(assistants, count - 1) : NULL,
-			err);
+	json_write_string(data, "object", "list");
+	json_write_value(data, "data", assistants);
+	json_write_string(data, "first_id", id_at(assistants, 0));
+	json_write_string(data, "last_id", count ? id_at(assistants, count - 1) : NULL);
 	json_object_put(assistants);
-	return json_put_boolean(data, "has_more", has_more, err);
+	json_write_boolean(data, "has_more", has_more);
+	return 0;
 }
 
 static int create(struct service *service, const struct request *request,
-		  struct json_object *data, struct oam_error *err)
+		  struct json_writer *data, struct oam_error *err)
 {
 	struct json_object *assistant;
 
 	if (service_create(service, request->body, &assistant, err))
 		return -1;
-	return endpoint_data(data, assistant, err);
+	return endpoint_data(data, assistant);
 }
 
 static int retrieve(struct service *service, const struct request *request,
-		    struct json_object *data, struct oam_error *err)
+		    struct json_writer *data, struct oam_error *err)
 {
 	struct json_object *assistant;
 
 	if (service_details(service, NULL, request->id, &assistant, err))
 		return -1;
-	return endpoint_data(data, assistant, err);
+	return endpoint_data(data, assistant);
 }
 
 static int modify(struct service *service, const struct request *request,
-		  struct json_object *data, struct oam_error *err)
+		  struct json_writer *data, struct oam_error *err)
 {
 	struct json_object *assistant;
 
 	if (service_update(service, request->id, request->body, "", &assistant, err))
 		return -1;
-	return endpoint_data(data, assistant, err);
+	return endpoint_data(data, assistant);
 }
 
 static int delete (struct service *service, const struct request *request,
-		   struct json_object *data, struct oam_error *err)
+		   struct json_writer *data, struct oam_error *err)
 {
 	if (service_delete(service, request->id, err))
 		return -1;
-	json_put_string(data, "id", request->id, err);
-	json_put_string(data, "object", "assistant.deleted", err);
-	return json_put_boolean(data, "deleted", true, err);
+	json_write_string(data, "id", request->id);
+	json_write_string(data, "object", "assistant.deleted");
+	json_write_boolean(data, "deleted", true);
+	return 0;
 }
 
 static const char *const orders[] = { "asc", "desc", NULL };

@@ -38,17 +38,15 @@ int command_initialize(struct cli *cli, struct oam_error *err)
 
 static int status(struct cli *cli, struct service *service, struct oam_error *err)
 {
-	struct json_object *object = json_new_object(err);
-	struct service_status answer;
+	struct json_object *tree;
 
-	if (object && service_status(service, cli->profile, &answer, err) == 0 &&
-	    service_status_json(&answer, object, err) == 0) {
-		if (cli->json)
-			cli_print_json(object, err);
-		else
-			cli_print_members(object);
-	}
-	json_object_put(object);
+	if (service_status_tree(service, cli->profile, &tree, err))
+		return -1;
+	if (cli->json)
+		cli_print_json(tree, err);
+	else
+		cli_print_members(tree);
+	json_object_put(tree);
 	return error_result(err);
 }
 

@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "publish.h"
 
-#define CONFIG_MAX (4 * 1024 * 1024)
+#define CONFIG_MAX (4UL * 1024 * 1024)
 
 int command_migrate(struct cli *cli, struct oam_error *err)
 {

@@ -5,7 +5,7 @@
 #include "cli.h"
 #include "dotenv.h"
 
-#define DUMP_MAX  (1024 * 1024 * 1024)
+#define DUMP_MAX  (1024UL * 1024 * 1024)
 #define PAGE_SIZE 100
 
 /* ---- export ---- */

@@ -9,7 +9,7 @@
 #include "clock.h"
 #include "file.h"
 
-#define CONFIG_MAX (4 * 1024 * 1024)
+#define CONFIG_MAX (4UL * 1024 * 1024)
 
 int cli_misuse(struct oam_error *err, const char *format, ...)
 {

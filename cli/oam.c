@@ -92,7 +92,7 @@ static int usage(FILE *to, int status)
 /* Edits that turn one word into the other (Levenshtein). */
 static int distance(const char *a, const char *b)
 {
-	int row[32], length = (int)strlen(b);
+	int row[32] = { 0 }, length = (int)strlen(b);
 
 	if (length >= 31)
 		return 99;

@@ -129,6 +129,7 @@ static int check_variant(const struct variant *variants, struct json_object *val
 		names[count] = variants[count].type;
 	if (shape_check_value(&type, given, member, err))
 		return -1;
+	/* It is one of them. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 	for (; strcmp(variants->type, json_object_get_string(given)) != 0; variants++)
 		;
 	return shape_check(variants->members, value, path, err);

@@ -20,17 +20,11 @@ struct program {
 	struct token_verifier *verifier;
 };
 
-int endpoint_data(struct json_object *data, struct json_object *from,
-		  struct oam_error *err)
+int endpoint_data(struct json_writer *data, struct json_object *object)
 {
-	json_object_object_foreach (from, name, value) {
-		if (value)
-			json_put(data, name, json_object_get(value), err);
-		else
-			json_put_null(data, name, err);
-	}
-	json_object_put(from);
-	return error_result(err);
+	json_write_members(data, object);
+	json_object_put(object);
+	return 0;
 }
 
 static void log_request(const struct incoming *incoming, int sent,
@@ -39,6 +33,8 @@ static void log_request(const struct incoming *incoming, int sent,
 	bool ours = sent >= 500;
 	char status[8];
 
+	if (!ours && !log_is_wanted(LOG_LEVEL_DEBUG))
+		return;
 	snprintf(status, sizeof(status), "%d", sent);
 	log_write(ours ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG, "request", "request",
 		  incoming->request_id, "status", status, "code", error_code(err->code),
@@ -47,6 +43,29 @@ static void log_request(const struct incoming *incoming, int sent,
 }
 
 /* ---- one request ---- */
+
+/* What one process serves its requests with, one after the other. */
+struct session {
+	struct channel *channel;
+	struct service *service; /* NULL: not opened yet */
+	struct json_writer body; /* of the answer */
+	struct request_names names;
+};
+
+/* 0, or -1 without memory. */
+static int open_session(struct session *session)
+{
+	*session = (struct session){ .channel = channel_open() };
+	request_names_draw(&session->names);
+	return session->channel ? 0 : -1;
+}
+
+static void close_session(struct session *session)
+{
+	service_close(session->service);
+	channel_close(session->channel);
+	json_writer_free(&session->body);
+}
 
 /*
  * The service is opened with the first request that needs it, and kept until somebody
@@ -62,26 +81,26 @@ static int open_service(const struct program *program, struct service **service,
 	return program->endpoint->open(&program->settings, service, err);
 }
 
-static void serve(const struct program *program, struct channel *channel,
-		  struct service **service)
+static void serve(const struct program *program, struct session *session)
 {
 	struct incoming incoming = { .endpoint = program->endpoint };
 	struct oam_error err = { 0 };
-	struct json_object *data = json_new_object(&err);
 	int status;
 
-	request_name(channel, &incoming);
-	if (request_read(program->verifier, channel, &incoming, &err) == 0 &&
-	    open_service(program, service, &err) == 0) {
-		service_begin_request(*service, incoming.request_id);
-		incoming.endpoint->handle(*service, &incoming.view, data, &err);
-		service_end_request(*service);
+	request_name(session->channel, &session->names, &incoming);
+	if (request_read(program->verifier, session->channel, &incoming, &err) == 0 &&
+	    open_service(program, &session->service, &err) == 0) {
+		service_begin_request(session->service, incoming.request_id);
+		answer_begin(&incoming, &session->body);
+		incoming.endpoint->handle(session->service, &incoming.view,
+					  &session->body, &err);
+		answer_end(&incoming, &session->body);
+		service_end_request(session->service);
 	}
-	status = answer_send(channel, &incoming, &err, data);
-	channel_finish(channel);
+	status = answer_send(session->channel, &incoming, &err, &session->body);
+	channel_finish(session->channel);
 	log_request(&incoming, status, &err);
 	request_release(&incoming);
-	json_object_put(data);
 }
 
 /* ---- FastCGI ---- */
@@ -89,18 +108,16 @@ static void serve(const struct program *program, struct channel *channel,
 static int work(void *context)
 {
 	const struct program *program = context;
-	struct channel *channel = channel_open();
-	struct service *service = NULL;
+	struct session session;
 
-	if (!channel)
+	if (open_session(&session))
 		return 1;
-	while (channel_accept(channel) == 0) {
-		serve(program, channel, &service);
-		if (service && service_renewal_wanted(service))
+	while (channel_accept(session.channel) == 0) {
+		serve(program, &session);
+		if (session.service && service_renewal_wanted(session.service))
 			workers_ask_for_renewal();
 	}
-	service_close(service);
-	channel_close(channel);
+	close_session(&session);
 	return 0;
 }
 
@@ -141,22 +158,20 @@ static void say_why(const struct oam_error *err)
 
 static int serve_cgi(struct program *program)
 {
-	struct channel *channel = channel_open();
-	struct service *service = NULL;
+	struct session session;
 	struct oam_error err = { 0 };
 	bool wanted;
 
 	workers_release_signals(); /* the web server may end us, and people the renewal */
-	if (!channel) {
+	if (open_session(&session)) {
 		error_set(&err, NO_MEMORY, NULL);
 		say_why(&err);
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	serve(program, channel, &service);
-	wanted = service && service_renewal_wanted(service);
-	service_close(service);
-	channel_close(channel);
+	serve(program, &session);
+	wanted = session.service && service_renewal_wanted(session.service);
+	close_session(&session);
 	if (wanted)
 		service_renew_in_background(&program->settings, program->endpoint->open);
 	return 0;

@@ -11,6 +11,7 @@
 #ifndef OAM_ENDPOINT_H
 #define OAM_ENDPOINT_H
 
+#include "json_writer.h"
 #include "service.h"
 #include "shape.h"
 
@@ -20,9 +21,10 @@
 /* What a handler gets. All of it is borrowed, and checked against the tables below. */
 struct request {
 	const char *profile;
-	const char *id;            /* the path's last part, or NULL */
+	const char *id; /* the path's last part, or NULL */
+	/* Objects, or NULL where the endpoint allows nothing. */
 	struct json_object *query; /* numbers are numbers already */
-	struct json_object *body;  /* an object, empty when there was no body */
+	struct json_object *body;
 };
 
 struct dialect;
@@ -40,8 +42,8 @@ struct endpoint {
 	/* service_open, or service_open_store for one that never asks the upstream. */
 	int (*open)(const struct settings *, struct service **, struct oam_error *);
 
-	/* Fills `data`, an empty object: what the answer's `data` will be. */
-	int (*handle)(struct service *, const struct request *, struct json_object *data,
+	/* Writes the members of the answer's `data`. They are thrown away when it fails. */
+	int (*handle)(struct service *, const struct request *, struct json_writer *data,
 		      struct oam_error *);
 
 	const struct dialect *dialect; /* of the answers; NULL: our own envelope */
@@ -51,14 +53,13 @@ struct endpoint {
 /* What OpenAI's clients expect: `data` is the whole body; no profiles. */
 extern const struct dialect endpoint_openai_dialect;
 
-/* Prometheus' text format: `data` has one string, `text`, which is the body; no profiles. */
+/* Prometheus' text format: the handler writes the whole body; no profiles. */
 extern const struct dialect endpoint_metrics_dialect;
 
 /* Runs the program; its result is main()'s. The chain must be static. */
 int endpoint_main(const struct endpoint *endpoint);
 
-/* Moves all members of `from`, which it releases, into `data`. */
-int endpoint_data(struct json_object *data, struct json_object *from,
-		  struct oam_error *err);
+/* For handlers: writes all members of `object`, which it releases. Always 0. */
+int endpoint_data(struct json_writer *data, struct json_object *object);
 
 #endif

@@ -11,15 +11,12 @@
 
 /* ---- our own envelope ---- */
 
-static struct json_object *success_body(const struct endpoint *endpoint,
-					struct json_object *data, struct oam_error *err)
+static void begin_success(const struct endpoint *endpoint, struct json_writer *body)
 {
-	struct json_object *body = json_new_object(err);
-
-	json_put_boolean(body, "success", true, err);
-	json_put_string(body, "message", endpoint->message, err);
-	json_put(body, "data", json_object_get(data), err);
-	return body;
+	json_write_begin(body, NULL);
+	json_write_boolean(body, "success", true);
+	json_write_string(body, "message", endpoint->message);
+	json_write_begin(body, "data");
 }
 
 static const char *or_null(const char *text)
@@ -27,138 +24,151 @@ static const char *or_null(const char *text)
 	return text[0] ? text : NULL;
 }
 
-static struct json_object *upstream_details(const struct oam_error *cause,
-					    struct oam_error *err)
+static void write_upstream(const struct oam_error *cause, struct json_writer *body)
 {
-	struct json_object *upstream = json_new_object(err);
-
-	json_put_integer(upstream, "status", cause->upstream.status, err);
-	json_put_string(upstream, "type", or_null(cause->upstream.type), err);
-	json_put_string(upstream, "code", or_null(cause->upstream.code), err);
-	json_put_string(upstream, "param", or_null(cause->upstream.param), err);
-	json_put_string(upstream, "message", or_null(cause->upstream.message), err);
-	return upstream;
+	json_write_begin(body, "upstream");
+	json_write_integer(body, "status", cause->upstream.status);
+	json_write_string(body, "type", or_null(cause->upstream.type));
+	json_write_string(body, "code", or_null(cause->upstream.code));
+	json_write_string(body, "param", or_null(cause->upstream.param));
+	json_write_string(body, "message", or_null(cause->upstream.message));
+	json_write_end(body);
 }
 
 /* The finer reason, and what the assistants server said; null when there is neither. */
-static void put_details(struct json_object *error, const struct oam_error *cause,
-			struct oam_error *err)
+static void write_details(const struct oam_error *cause, struct json_writer *body)
 {
 	const char *reason = error_reason(cause->code);
-	struct json_object *details;
 
 	if (!reason && cause->upstream.status == 0) {
-		json_put_null(error, "details", err);
+		json_write_null(body, "details");
 		return;
 	}
-	details = json_new_object(err);
+	json_write_begin(body, "details");
 	if (reason)
-		json_put_string(details, "reason", reason, err);
+		json_write_string(body, "reason", reason);
 	if (cause->upstream.status)
-		json_put(details, "upstream", upstream_details(cause, err), err);
-	json_put(error, "details", details, err);
+		write_upstream(cause, body);
+	json_write_end(body);
 }
 
-static struct json_object *failure_body(const struct incoming *incoming,
-					const struct oam_error *cause, int *status,
-					struct oam_error *err)
+static void write_failure(const struct incoming *incoming, const struct oam_error *cause,
+			  int *status, struct json_writer *body)
 {
-	struct json_object *body = json_new_object(err), *error = json_new_object(err);
-
 	(void)incoming;
 	(void)status;
-	json_put_boolean(body, "success", false, err);
-	json_put_string(body, "message", cause->message, err);
-	json_put_string(error, "code", error_code(cause->code), err);
-	json_put_string(error, "param", cause->param[0] ? cause->param : NULL, err);
-	put_details(error, cause, err);
-	json_put(body, "error", error, err);
-	return body;
+	json_write_begin(body, NULL);
+	json_write_boolean(body, "success", false);
+	json_write_string(body, "message", cause->message);
+	json_write_begin(body, "error");
+	json_write_string(body, "code", error_code(cause->code));
+	json_write_string(body, "param", or_null(cause->param));
+	write_details(cause, body);
+	json_write_end(body);
+	json_write_end(body);
 }
 
 const struct dialect endpoint_own_dialect = {
 	.has_profiles = true,
 	.header = "",
-	.success = success_body,
-	.failure = failure_body,
+	.begin_success = begin_success,
+	.end_success = "}}",
+	.failure = write_failure,
 	.no_memory = NO_MEMORY_BODY,
 };
 
 /* ---- metrics ---- */
 
-static struct json_object *text_body(const struct endpoint *endpoint,
-				     struct json_object *data, struct oam_error *err)
-{
-	(void)endpoint;
-	(void)err;
-	return json_object_get(json_member(data, "text"));
-}
-
 const struct dialect endpoint_metrics_dialect = {
 	.header = "",
 	.text_type = "text/plain; version=0.0.4; charset=utf-8",
-	.success = text_body,
-	.failure = failure_body,
+	.failure = write_failure,
 	.no_memory = NO_MEMORY_BODY,
 };
 
 /* ---- the answer ---- */
 
-static const char *reason_phrase(int status)
+/* The status with its reason phrase (RFC 9110, 15). */
+static const char *status_text(int status)
 {
 	switch (status) {
 	case 200:
-		return "OK";
+		return "200 OK";
 	case 400:
-		return "Bad Request";
+		return "400 Bad Request";
 	case 401:
-		return "Unauthorized";
+		return "401 Unauthorized";
 	case 403:
-		return "Forbidden";
+		return "403 Forbidden";
 	case 404:
-		return "Not Found";
+		return "404 Not Found";
 	case 405:
-		return "Method Not Allowed";
+		return "405 Method Not Allowed";
 	case 409:
-		return "Conflict";
+		return "409 Conflict";
 	case 413:
-		return "Content Too Large";
+		return "413 Content Too Large";
 	case 415:
-		return "Unsupported Media Type";
+		return "415 Unsupported Media Type";
 	case 502:
-		return "Bad Gateway";
+		return "502 Bad Gateway";
 	case 503:
-		return "Service Unavailable";
+		return "503 Service Unavailable";
 	case 504:
-		return "Gateway Timeout";
+		return "504 Gateway Timeout";
 	default:
-		return "Internal Server Error";
+		return "500 Internal Server Error";
 	}
 }
 
-/* The header fields that go with some failures. Returns the bytes written. */
-static int failure_fields(const struct incoming *incoming, const struct oam_error *cause,
-			  char *text, size_t size)
+struct header {
+	char text[1536]; /* the longest error's message and all the rest fit */
+	size_t length;
+};
+
+static void put(struct header *header, const char *text)
+{
+	size_t length = strlen(text), room = sizeof(header->text) - header->length;
+
+	if (length > room)
+		length = room;
+	memcpy(header->text + header->length, text, length);
+	header->length += length;
+}
+
+static void put_field(struct header *header, const char *name, const char *value)
+{
+	put(header, name);
+	put(header, ": ");
+	put(header, value);
+	put(header, "\r\n");
+}
+
+/* The header fields that go with some failures. */
+static void put_failure_fields(struct header *header, const struct incoming *incoming,
+			       const struct oam_error *cause)
 {
 	switch (cause->code) {
 	case OAM_E_TOKEN_MISSING: /* RFC 6750, 3.1: no error code without a token */
-		return snprintf(text, size, "WWW-Authenticate: Bearer realm=\"oam\"\r\n");
+		put_field(header, "WWW-Authenticate", "Bearer realm=\"oam\"");
+		break;
 	case OAM_E_TOKEN_INVALID:
-		return snprintf(text, size,
-				"WWW-Authenticate: Bearer realm=\"oam\", "
-				"error=\"invalid_token\", error_description=\"%s\"\r\n",
-				cause->message);
+		put(header, "WWW-Authenticate: Bearer realm=\"oam\", "
+			    "error=\"invalid_token\", error_description=\"");
+		put(header, cause->message);
+		put(header, "\"\r\n");
+		break;
 	case OAM_E_FORBIDDEN:
-		return snprintf(text, size,
-				"WWW-Authenticate: Bearer realm=\"oam\", "
-				"error=\"insufficient_scope\"\r\n");
+		put_field(header, "WWW-Authenticate",
+			  "Bearer realm=\"oam\", error=\"insufficient_scope\"");
+		break;
 	case OAM_E_METHOD_NOT_ALLOWED:
-		return snprintf(text, size, "Allow: %s\r\n", incoming->allow);
+		put_field(header, "Allow", incoming->allow);
+		break;
 	default:
 		if (error_status(cause->code) == 503 ||
 		    cause->code == OAM_E_REFRESH_RUNNING)
-			return snprintf(text, size, "Retry-After: " RETRY_AFTER "\r\n");
-		return 0;
+			put_field(header, "Retry-After", RETRY_AFTER);
 	}
 }
 
@@ -175,58 +185,68 @@ static bool may_be_done(const struct incoming *incoming, const struct oam_error 
 	       cause->code == OAM_E_UPSTREAM_AMBIGUOUS;
 }
 
-/* The whole header. Returns its length. */
-static size_t make_header(const struct incoming *incoming, const struct oam_error *cause,
-			  int status, size_t body_length, char *text, size_t size)
+static void make_header(struct header *header, const struct incoming *incoming,
+			const struct oam_error *cause, int status, size_t body_length)
 {
 	const struct dialect *dialect = request_dialect(incoming);
 	const char *type = dialect->text_type && !cause->code ? dialect->text_type
 							      : "application/json";
-	int used = snprintf(text, size,
-			    "Status: %d %s\r\n"
-			    "Content-Type: %s\r\n"
-			    "Content-Length: %zu\r\n"
-			    "Cache-Control: no-store\r\n"
-			    "X-Content-Type-Options: nosniff\r\n"
-			    "X-Request-Id: %s\r\n"
-			    "%s%s",
-			    status, reason_phrase(status), type, body_length,
-			    incoming->request_id, dialect->header,
-			    may_be_done(incoming, cause) ? "X-Should-Retry: false\r\n"
-							 : "");
+	char length[24];
 
-	used += failure_fields(incoming, cause, text + used, size - (size_t)used - 3);
-	memcpy(text + used, "\r\n", 2);
-	return (size_t)used + 2;
+	snprintf(length, sizeof(length), "%zu", body_length);
+	header->length = 0;
+	put_field(header, "Status", status_text(status));
+	put_field(header, "Content-Type", type);
+	put_field(header, "Content-Length", length);
+	put_field(header, "Cache-Control", "no-store");
+	put_field(header, "X-Content-Type-Options", "nosniff");
+	put_field(header, "X-Request-Id", incoming->request_id);
+	put(header, dialect->header);
+	if (may_be_done(incoming, cause))
+		put_field(header, "X-Should-Retry", "false");
+	put_failure_fields(header, incoming, cause);
+	put(header, "\r\n");
+}
+
+void answer_begin(const struct incoming *incoming, struct json_writer *body)
+{
+	const struct dialect *dialect = request_dialect(incoming);
+
+	json_writer_clear(body);
+	if (dialect->begin_success)
+		dialect->begin_success(incoming->endpoint, body);
+}
+
+void answer_end(const struct incoming *incoming, struct json_writer *body)
+{
+	const struct dialect *dialect = request_dialect(incoming);
+
+	if (dialect->end_success)
+		json_write_raw(body, dialect->end_success);
 }
 
 int answer_send(struct channel *channel, const struct incoming *incoming,
-		const struct oam_error *cause, struct json_object *data)
+		const struct oam_error *cause, struct json_writer *body)
 {
 	const struct dialect *dialect = request_dialect(incoming);
-	struct oam_error err = { 0 };
+	struct oam_error no_memory = { 0 };
 	int status = error_status(cause->code);
-	struct json_object *body = cause->code ? dialect->failure(incoming, cause,
-								  &status, &err)
-					       : dialect->success(incoming->endpoint,
-								  data, &err);
-	bool is_text = dialect->text_type && !cause->code;
-	const char *text = error_result(&err) ? NULL
-			   : is_text          ? json_object_get_string(body)
-					      : json_text(body);
-	char header[1536];
-	size_t used;
+	struct header header;
+	const char *text;
 
-	if (!text) {
+	if (cause->code) {
+		json_writer_clear(body);
+		dialect->failure(incoming, cause, &status, body);
+	}
+	text = body->text;
+	if (json_writer_result(body, &no_memory)) {
 		text = dialect->no_memory;
 		status = 500;
-		error_set(&err, NO_MEMORY, NULL);
-		cause = &err;
+		cause = &no_memory;
 	}
-	used = make_header(incoming, cause, status, strlen(text), header, sizeof(header));
-	channel_write(channel, header, used);
+	make_header(&header, incoming, cause, status, strlen(text));
+	channel_write(channel, header.text, header.length);
 	if (!incoming->is_head)
 		channel_write(channel, text, strlen(text));
-	json_object_put(body);
 	return status;
 }

@@ -1,14 +1,18 @@
-/* endpoint_answer: from what the handler left to what goes out. Inside of endpoint*.c. */
+/* endpoint_answer: from what the handler writes to what goes out. Inside of endpoint*.c. */
 #ifndef OAM_ENDPOINT_ANSWER_H
 #define OAM_ENDPOINT_ANSWER_H
 
 #include "endpoint_request.h"
 
+/* What stands before and behind that which the handler writes. */
+void answer_begin(const struct incoming *incoming, struct json_writer *body);
+void answer_end(const struct incoming *incoming, struct json_writer *body);
+
 /*
- * Builds the whole answer and sends it: `data` when `cause` is empty, else the failure.
- * Returns the HTTP status that was sent.
+ * Sends the answer: `body` when `cause` is empty, else the failure, which is written there
+ * instead. Returns the HTTP status that was sent.
  */
 int answer_send(struct channel *channel, const struct incoming *incoming,
-		const struct oam_error *cause, struct json_object *data);
+		const struct oam_error *cause, struct json_writer *body);
 
 #endif

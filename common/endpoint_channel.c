@@ -3,15 +3,35 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#define KEPT_SILENCE_MAX 2000 /* milliseconds */
+
+/* What a socket takes without anybody reading it; Linux gives it 208 KiB. */
+#define SOCKET_TAKES ((size_t)64 * 1024)
 
 struct channel {
 	bool is_cgi;
 	bool served; /* plain CGI: the one request is done */
 	FCGX_Request fcgi;
+	sigset_t waiting; /* the signal mask between two requests */
 };
+
+static volatile sig_atomic_t shut_down;
+
+static void hold_all_signals(sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, before);
+}
 
 bool channel_is_cgi(void)
 {
@@ -27,9 +47,11 @@ struct channel *channel_open(void)
 	channel->is_cgi = channel_is_cgi();
 	if (channel->is_cgi)
 		return channel;
-	if (FCGX_Init() == 0 &&
-	    FCGX_InitRequest(&channel->fcgi, STDIN_FILENO, FCGI_FAIL_ACCEPT_ON_INTR) == 0)
+	/* Without a socket to listen on: see next_connection(). */
+	if (FCGX_Init() == 0 && FCGX_InitRequest(&channel->fcgi, -1, 0) == 0) {
+		hold_all_signals(&channel->waiting);
 		return channel;
+	}
 	free(channel);
 	return NULL;
 }
@@ -38,28 +60,98 @@ void channel_close(struct channel *channel)
 {
 	if (!channel)
 		return;
-	if (!channel->is_cgi)
+	if (!channel->is_cgi) {
 		FCGX_Free(&channel->fcgi, 1);
+		sigprocmask(SIG_SETMASK, &channel->waiting, NULL);
+	}
 	free(channel);
+}
+
+static void limit(int fd, int option)
+{
+	const struct timeval time = { .tv_sec = CHANNEL_SILENCE_MAX };
+
+	setsockopt(fd, SOL_SOCKET, option, &time, sizeof(time));
+}
+
+/* The connection that the web server keeps open, if it has more to ask; else it is closed. */
+static int kept_connection(struct channel *channel)
+{
+	struct pollfd kept = { .fd = channel->fcgi.ipcFd, .events = POLLIN };
+
+	if (kept.fd >= 0 && (shut_down || poll(&kept, 1, KEPT_SILENCE_MAX) <= 0)) {
+		close(kept.fd);
+		channel->fcgi.ipcFd = -1;
+	}
+	return channel->fcgi.ipcFd;
+}
+
+/*
+ * libfcgi reads and writes without a limit of time, and what a signal interrupts it gives
+ * up. So connections are accepted here: signals come through only meanwhile, and each
+ * connection gets its limit. -1 when the process should end.
+ */
+static int next_connection(struct channel *channel)
+{
+	int kept, fd;
+
+	sigprocmask(SIG_SETMASK, &channel->waiting, NULL);
+	fd = kept = kept_connection(channel);
+	while (fd < 0 && !shut_down) {
+		fd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			break;
+	}
+	hold_all_signals(NULL);
+	if (fd >= 0 && fd != kept)
+		limit(fd, SO_RCVTIMEO);
+	return fd;
 }
 
 int channel_accept(struct channel *channel)
 {
+	FCGX_Request *fcgi = &channel->fcgi;
+
 	if (channel->is_cgi)
 		return channel->served ? -1 : 0;
-	return FCGX_Accept_r(&channel->fcgi) == 0 ? 0 : -1;
+	while ((fcgi->ipcFd = next_connection(channel)) >= 0) {
+		fcgi->keepConnection = 1; /* else it is closed first */
+		if (FCGX_Accept_r(fcgi) != 0)
+			continue;
+		if (fcgi->keepConnection) /* then many small answers add up */
+			limit(fcgi->ipcFd, SO_SNDTIMEO);
+		return 0;
+	}
+	return -1;
 }
 
+/*
+ * To close, libfcgi says that it will write no more, and waits until the web server closes,
+ * too: what that one still sent would undo the answer otherwise. Where the request has been
+ * read to its end nothing is on the way, and it can be closed at once.
+ */
 void channel_finish(struct channel *channel)
 {
+	FCGX_Request *fcgi = &channel->fcgi;
+	bool at_once;
+
 	channel->served = true;
-	if (!channel->is_cgi)
-		FCGX_Finish_r(&channel->fcgi);
+	if (channel->is_cgi)
+		return;
+	at_once = !fcgi->keepConnection && FCGX_GetChar(fcgi->in) == EOF &&
+		  !FCGX_GetError(fcgi->in);
+	if (at_once)
+		fcgi->keepConnection = 1;
+	FCGX_Finish_r(fcgi);
+	if (at_once && fcgi->ipcFd >= 0) {
+		close(fcgi->ipcFd);
+		fcgi->ipcFd = -1;
+	}
 }
 
 void channel_shut_down(void)
 {
-	FCGX_ShutdownPending();
+	shut_down = 1;
 }
 
 const char *channel_param(const struct channel *channel, const char *name)
@@ -126,11 +218,16 @@ int channel_write(struct channel *channel, const char *bytes, size_t size)
 {
 	if (channel->is_cgi)
 		return write_stdout(bytes, size);
+	if (size > SOCKET_TAKES)
+		limit(channel->fcgi.ipcFd, SO_SNDTIMEO);
 	while (size > 0) {
 		int part = size > INT_MAX ? INT_MAX : (int)size;
 
-		if (FCGX_PutStr(bytes, part, channel->fcgi.out) != part)
+		if (FCGX_PutStr(bytes, part, channel->fcgi.out) != part) {
+			/* Else the rest that libfcgi holds has its time to wait, too. */
+			shutdown(channel->fcgi.ipcFd, SHUT_RDWR);
 			return -1;
+		}
 		bytes += part;
 		size -= (size_t)part;
 	}

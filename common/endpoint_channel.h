@@ -1,10 +1,20 @@
-/* endpoint_channel: one request and its answer, over FastCGI or over plain CGI. */
+/*
+ * endpoint_channel: one request and its answer, over FastCGI or over plain CGI.
+ *
+ * A FastCGI connection is given up when the web server neither sends what is missing nor
+ * takes what is written for CHANNEL_SILENCE_MAX: one that hangs holds no worker for ever.
+ * (A connection that is kept open after a request is given 2 s for the next.) Signals are
+ * held back from the request's first byte to the answer's last: they end a process between
+ * two requests.
+ */
 #ifndef OAM_ENDPOINT_CHANNEL_H
 #define OAM_ENDPOINT_CHANNEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+#define CHANNEL_SILENCE_MAX 30 /* seconds */
 
 struct channel;
 
@@ -21,7 +31,7 @@ int channel_accept(struct channel *channel);
 /* Ends the request: the answer is complete and sent. */
 void channel_finish(struct channel *channel);
 
-/* To be called from a signal handler: channel_accept() fails from now on. */
+/* To be called from a signal handler: channel_accept() fails after the request in hand. */
 void channel_shut_down(void);
 
 /* A CGI variable of this request (RFC 3875, 4.1), or NULL. */

@@ -22,12 +22,10 @@ static int check_beta(const struct channel *channel, struct oam_error *err)
 	return 0;
 }
 
-static struct json_object *success(const struct endpoint *endpoint,
-				   struct json_object *data, struct oam_error *err)
+static void begin_success(const struct endpoint *endpoint, struct json_writer *body)
 {
 	(void)endpoint;
-	(void)err;
-	return json_object_get(data);
+	json_write_begin(body, NULL);
 }
 
 static const char *code_of(enum oam_code code)
@@ -73,30 +71,31 @@ static void reword(const struct incoming *incoming, const struct oam_error *caus
 	error_copy(text, OAM_MESSAGE_MAX, line);
 }
 
-static struct json_object *failure(const struct incoming *incoming,
-				   const struct oam_error *cause, int *status,
-				   struct oam_error *err)
+static void write_failure(const struct incoming *incoming, const struct oam_error *cause,
+			  int *status, struct json_writer *body)
 {
-	struct json_object *body = json_new_object(err), *error = json_new_object(err);
 	char message[OAM_MESSAGE_MAX];
 
 	if (cause->code == OAM_E_METHOD_NOT_ALLOWED)
 		*status = 404; /* method and path are one thing there */
 	reword(incoming, cause, message);
-	json_put_string(error, "message", message, err);
-	json_put_string(error, "type",
-			*status >= 500 ? "server_error" : "invalid_request_error", err);
-	json_put_string(error, "param", cause->param[0] ? cause->param : NULL, err);
-	json_put_string(error, "code", code_of(cause->code), err);
-	json_put(body, "error", error, err);
-	return body;
+	json_write_begin(body, NULL);
+	json_write_begin(body, "error");
+	json_write_string(body, "message", message);
+	json_write_string(body, "type",
+			  *status >= 500 ? "server_error" : "invalid_request_error");
+	json_write_string(body, "param", cause->param[0] ? cause->param : NULL);
+	json_write_string(body, "code", code_of(cause->code));
+	json_write_end(body);
+	json_write_end(body);
 }
 
 const struct dialect endpoint_openai_dialect = {
 	.header = "OpenAI-Version: 2020-10-01\r\n",
 	.check = check_beta,
-	.success = success,
-	.failure = failure,
+	.begin_success = begin_success,
+	.end_success = "}",
+	.failure = write_failure,
 	.no_memory = "{\"error\":{\"message\":\"Out of memory.\",\"type\":"
 		     "\"server_error\",\"param\":null,\"code\":\"internal_error\"}}",
 };

@@ -8,38 +8,59 @@
 #include "clock.h"
 #include "random.h"
 
-#define QUERY_MAX 4096
-#define DRAIN_MAX ((size_t)64 << 20) /* of a body that is refused */
+#define NUMBER_DIGITS 8 /* of the names of requests */
+#define QUERY_MAX     4096
 
-static const char *param(const struct channel *channel, const char *name)
+const char *request_param(const struct channel *channel, const char *name)
 {
 	const char *value = channel_param(channel, name);
 
 	return value ? value : "";
 }
 
-void request_name(const struct channel *channel, struct incoming *incoming)
+void request_names_draw(struct request_names *names)
+{
+	static const char start[] = "req_";
+	size_t random = REQUEST_NAME_SIZE - sizeof(start) - NUMBER_DIGITS;
+	struct oam_error ignored = { 0 };
+	char *at = stpcpy(names->next, start);
+
+	/* Without random bytes they are not unique, but names all the same. */
+	if (random_base62(at, random, &ignored))
+		memset(at, '0', random);
+	memset(at + random, '0', NUMBER_DIGITS);
+	at[random + NUMBER_DIGITS] = '\0';
+}
+
+/* Adds one to the number at the end; after the last one it begins anew. */
+static void count(struct request_names *names)
+{
+	char *digit = names->next + REQUEST_NAME_SIZE - 2;
+
+	for (int i = 0; i < NUMBER_DIGITS && ++*digit > '9'; i++)
+		*digit-- = '0';
+}
+
+void request_name(const struct channel *channel, struct request_names *names,
+		  struct incoming *incoming)
 {
 	static const char allowed[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	const char *given = param(channel, "HTTP_X_REQUEST_ID");
+	const char *given = request_param(channel, "HTTP_X_REQUEST_ID");
 	size_t length = strlen(given);
-	struct oam_error ignored = { 0 };
 
 	if (length > 0 && length < REQUEST_ID_SIZE && strspn(given, allowed) == length) {
 		memcpy(incoming->request_id, given, length + 1);
 		return;
 	}
-	memcpy(incoming->request_id, "req_", 4);
-	if (random_base62(incoming->request_id + 4, 22, &ignored))
-		incoming->request_id[4] = '\0';
+	count(names);
+	memcpy(incoming->request_id, names->next, sizeof(names->next));
 }
 
 /* ---- token (RFC 6750, 2.1) ---- */
 
-static int authenticate(const struct token_verifier *verifier,
-			const struct channel *channel, struct json_object **claims,
-			struct oam_error *err)
+static int authenticate(struct token_verifier *verifier, const struct channel *channel,
+			struct json_object **claims, struct oam_error *err)
 {
 	static const char scheme[] = "Bearer ";
 	const char *header = channel_param(channel, "HTTP_AUTHORIZATION");
@@ -54,15 +75,20 @@ static int authenticate(const struct token_verifier *verifier,
 
 /* ---- path and method ---- */
 
+/* What follows `start`, or NULL when the path is NULL or begins otherwise. */
+static const char *after(const char *path, const char *start)
+{
+	size_t length = strlen(start);
+
+	return path && strncmp(path, start, length) == 0 ? path + length : NULL;
+}
+
 /* What follows the endpoint's own path: "" or "/ID"; NULL when the path is another. */
 static const char *path_rest(const struct endpoint *endpoint, const char *path)
 {
-	char own[REQUEST_PATH_SIZE];
-	size_t length = (size_t)snprintf(
-		own, sizeof(own), "%s%s", endpoint->path ? "" : ENDPOINT_BASE,
-		endpoint->path ? endpoint->path : endpoint->name);
-
-	return strncmp(path, own, length) == 0 ? path + length : NULL;
+	if (endpoint->path)
+		return after(path, endpoint->path);
+	return after(after(path, ENDPOINT_BASE), endpoint->name);
 }
 
 /* True when the path is the endpoint's. *id is what it ends with, or NULL. */
@@ -121,11 +147,12 @@ static int find_endpoint(struct incoming *incoming, struct oam_error *err)
 static void read_target(const struct channel *channel, struct incoming *incoming)
 {
 	int length = snprintf(incoming->path, sizeof(incoming->path), "%s%s",
-			      param(channel, "SCRIPT_NAME"), param(channel, "PATH_INFO"));
+			      request_param(channel, "SCRIPT_NAME"),
+			      request_param(channel, "PATH_INFO"));
 
 	if (length >= (int)sizeof(incoming->path)) /* then it is nobody's, cut or not */
 		memcpy(incoming->path + sizeof(incoming->path) - 4, "...", 4);
-	incoming->method = param(channel, "REQUEST_METHOD");
+	incoming->method = request_param(channel, "REQUEST_METHOD");
 	incoming->is_head = strcmp(incoming->method, "HEAD") == 0;
 }
 
@@ -212,8 +239,9 @@ static int take_profile(struct incoming *incoming, struct oam_error *err)
 {
 	const char *name = json_member_string(incoming->view.query, "profile");
 
+	incoming->view.profile = PROFILE_DEFAULT;
 	if (!name)
-		name = PROFILE_DEFAULT;
+		return 0;
 	if (!profile_name_is_valid(name))
 		return error_set(err, INVALID_PARAMETER, "profile", "profile",
 				 "expected 1 to 64 of a-z, 0-9, '_' and '-'");
@@ -223,147 +251,44 @@ static int take_profile(struct incoming *incoming, struct oam_error *err)
 	return 0;
 }
 
-static const struct shape nothing[] = { { 0 } };
+int request_check_shape(const struct shape *shape, struct json_object *object,
+			struct oam_error *err)
+{
+	static const struct shape nothing[] = { { 0 } };
+
+	if (!shape && !object)
+		return 0;
+	return shape_check(shape ? shape : nothing, object, "", err);
+}
+
+static int read_pairs(const struct endpoint *endpoint, const char *given,
+		      struct json_object *query, struct oam_error *err)
+{
+	char text[QUERY_MAX], *rest = text, *pair;
+
+	if (snprintf(text, sizeof(text), "%s", given) >= (int)sizeof(text))
+		return error_set(err, INVALID_PARAMETER, "query", "query", "too long");
+	while ((pair = strsep(&rest, "&")) != NULL)
+		if (pair[0] && add_pair(endpoint, pair, query, err))
+			return -1;
+	return 0;
+}
 
 static int read_query(const struct channel *channel, struct incoming *incoming,
 		      struct oam_error *err)
 {
 	const struct endpoint *endpoint = incoming->endpoint;
-	char text[QUERY_MAX], *rest = text, *pair;
+	const char *text = request_param(channel, "QUERY_STRING");
 
-	incoming->view.query = json_new_object(err);
-	if (!incoming->view.query)
-		return -1;
-	if (snprintf(text, sizeof(text), "%s", param(channel, "QUERY_STRING")) >=
-	    (int)sizeof(text))
-		return error_set(err, INVALID_PARAMETER, "query", "query", "too long");
-	while ((pair = strsep(&rest, "&")) != NULL)
-		if (pair[0] && add_pair(endpoint, pair, incoming->view.query, err))
+	if (text[0] || endpoint->query) {
+		incoming->view.query = json_new_object(err);
+		if (!incoming->view.query ||
+		    read_pairs(endpoint, text, incoming->view.query, err))
 			return -1;
+	}
 	if (request_dialect(incoming)->has_profiles && take_profile(incoming, err))
 		return -1;
-	return shape_check(endpoint->query ? endpoint->query : nothing,
-			   incoming->view.query, "", err);
-}
-
-/* ---- body ---- */
-
-/* application/json, with charset=utf-8 or without (RFC 8259, 8.1). */
-static bool is_json_type(const char *type)
-{
-	size_t length = strcspn(type, "; \t");
-	const char *charset = strcasestr(type, "charset=");
-
-	if (length != strlen("application/json") ||
-	    strncasecmp(type, "application/json", length) != 0)
-		return false;
-	if (!charset)
-		return true;
-	charset += strlen("charset=");
-	charset += *charset == '"';
-	return strncasecmp(charset, "utf-8", 5) == 0 && strchr("\"; \t", charset[5]);
-}
-
-/*
- * Reads and forgets a body that is refused, so that the server can finish sending it and
- * then hear the answer. A plain CGI program may read no more than CONTENT_LENGTH.
- */
-static void drain(struct channel *channel)
-{
-	const char *header = param(channel, "CONTENT_LENGTH");
-	size_t left = DRAIN_MAX;
-	char bytes[16384];
-	ssize_t n;
-
-	if (!channel_has_end(channel)) {
-		unsigned long long length = header[0] >= '0' && header[0] <= '9'
-						    ? strtoull(header, NULL, 10)
-						    : 0;
-
-		left = length < DRAIN_MAX ? (size_t)length : DRAIN_MAX;
-	}
-	while (left > 0) {
-		n = channel_read(channel, bytes,
-				 left < sizeof(bytes) ? left : sizeof(bytes));
-		if (n <= 0)
-			return;
-		left -= (size_t)n;
-	}
-}
-
-/* *text is malloc'd, '\0' behind it. */
-static int receive_body(struct channel *channel, size_t limit, char **text,
-			size_t *length, struct oam_error *err)
-{
-	const char *header = param(channel, "CONTENT_LENGTH");
-	size_t size = limit + 1;
-	ssize_t n;
-
-	*text = NULL;
-	*length = 0;
-	if (header[0] == '\0' && !channel_has_end(channel))
-		return 0;
-	if (header[0] != '\0') {
-		size_t digits = strspn(header, "0123456789");
-
-		if (header[digits] != '\0' || digits > 18)
-			return error_set(err, INVALID_PARAMETER, "Content-Length",
-					 "Content-Length", "expected a number");
-		size = (size_t)strtoull(header, NULL, 10);
-	}
-	if (header[0] != '\0' && size > limit) {
-		drain(channel);
-		return error_set(err, BODY_TOO_LARGE, NULL, limit);
-	}
-	*text = malloc(size + 1);
-	if (!*text)
-		return error_set(err, NO_MEMORY, NULL);
-	n = channel_read(channel, *text, size);
-	if (n < 0 || (header[0] != '\0' && (size_t)n < size))
-		return error_set(err, INVALID_JSON, NULL, "the body breaks off",
-				 n < 0 ? 0 : (size_t)n);
-	if ((size_t)n > limit) {
-		drain(channel);
-		return error_set(err, BODY_TOO_LARGE, NULL, limit);
-	}
-	(*text)[n] = '\0';
-	*length = (size_t)n;
-	return 0;
-}
-
-static int parse_body(const struct channel *channel, const char *text, size_t length,
-		      struct incoming *incoming, struct oam_error *err)
-{
-	const struct endpoint *endpoint = incoming->endpoint;
-	static const struct shape object = { .kind = SHAPE_OBJECT };
-
-	if (length == 0) {
-		incoming->view.body = json_new_object(err);
-		if (!incoming->view.body)
-			return -1;
-	} else {
-		if (!is_json_type(param(channel, "CONTENT_TYPE")))
-			return error_set(err, NOT_JSON, NULL);
-		if (json_read(text, length, &incoming->view.body, err) ||
-		    shape_check_value(&object, incoming->view.body, "body", err))
-			return -1;
-	}
-	return shape_check(endpoint->body ? endpoint->body : nothing, incoming->view.body,
-			   "", err);
-}
-
-static int read_body(struct channel *channel, struct incoming *incoming,
-		     struct oam_error *err)
-{
-	size_t limit = incoming->endpoint->body_max, length;
-	char *text;
-	int result = receive_body(channel, limit ? limit : ENDPOINT_BODY_MAX, &text,
-				  &length, err);
-
-	if (result == 0)
-		result = parse_body(channel, text, length, incoming, err);
-	free(text);
-	return result;
+	return request_check_shape(endpoint->query, incoming->view.query, err);
 }
 
 const struct dialect *request_dialect(const struct incoming *incoming)
@@ -382,7 +307,7 @@ static int check_dialect(const struct channel *channel, const struct incoming *i
 	return dialect->check ? dialect->check(channel, err) : 0;
 }
 
-int request_read(const struct token_verifier *verifier, struct channel *channel,
+int request_read(struct token_verifier *verifier, struct channel *channel,
 		 struct incoming *incoming, struct oam_error *err)
 {
 	struct json_object *claims;
@@ -394,9 +319,9 @@ int request_read(const struct token_verifier *verifier, struct channel *channel,
 	    check_rights(incoming->endpoint, verifier, claims, err) == 0 &&
 	    check_dialect(channel, incoming, err) == 0 &&
 	    read_query(channel, incoming, err) == 0)
-		result = read_body(channel, incoming, err);
+		result = request_read_body(channel, incoming, err);
 	else
-		drain(channel);
+		request_drain(channel);
 	json_object_put(claims);
 	return result;
 }

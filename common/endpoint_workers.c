@@ -277,7 +277,7 @@ static int next_signal(const struct supervisor *s, const sigset_t *set)
 
 int workers_run(const struct workers *workers)
 {
-	struct supervisor s = { .workers = workers };
+	struct supervisor s = { .workers = workers, .heritage = { -1, -1 } };
 	sigset_t set;
 
 	supervisor = getpid();
@@ -289,6 +289,8 @@ int workers_run(const struct workers *workers)
 		case SIGTERM:
 		case SIGINT:
 			stop_everybody(&s, &set);
+			close(s.heritage[0]);
+			close(s.heritage[1]);
 			return 0;
 		case SIGUSR1:
 			start_renewer(&s);

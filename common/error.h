@@ -106,7 +106,11 @@ struct oam_error {
  * already. Always -1, so that a function can end with `return error_set(…)`.
  */
 #define error_set(err, name, param, ...) \
-	error_fill((err), OAM_E_##name, (param), OAM_TEXT_##name, ##__VA_ARGS__)
+	({ \
+		error_fill((err), OAM_E_##name, (param), OAM_TEXT_##name, \
+			   ##__VA_ARGS__); \
+		-1; /* said here, where compilers and analysers see it */ \
+	})
 
 int error_fill(struct oam_error *err, enum oam_code code, const char *param,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));

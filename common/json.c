@@ -148,12 +148,6 @@ int json_put_integer(struct json_object *object, const char *name, int64_t value
 	return json_put(object, name, json_object_new_int64(value), err);
 }
 
-int json_put_decimal(struct json_object *object, const char *name, double value,
-		     struct oam_error *err)
-{
-	return json_put(object, name, json_object_new_double(value), err);
-}
-
 int json_put_boolean(struct json_object *object, const char *name, bool value,
 		     struct oam_error *err)
 {

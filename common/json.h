@@ -82,8 +82,6 @@ int json_put_string(struct json_object *object, const char *name, const char *te
 		    struct oam_error *err);
 int json_put_integer(struct json_object *object, const char *name, int64_t value,
 		     struct oam_error *err);
-int json_put_decimal(struct json_object *object, const char *name, double value,
-		     struct oam_error *err);
 int json_put_boolean(struct json_object *object, const char *name, bool value,
 		     struct oam_error *err);
 int json_put_null(struct json_object *object, const char *name, struct oam_error *err);

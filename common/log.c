@@ -71,16 +71,22 @@ static void add_pair(struct line *line, const char *name, const char *value)
 		add_quoted(line, value);
 }
 
+bool log_is_wanted(enum log_level level)
+{
+	return level <= wanted;
+}
+
 void log_write(enum log_level level, const char *event, ...)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug" };
-	struct line line = { .length = 0 };
+	struct line line; /* not zeroed: it is large, and most lines are not wanted */
 	char now[CLOCK_ISO8601_SIZE], pid[16];
 	const char *name, *value;
 	va_list pairs;
 
-	if (level > wanted)
+	if (!log_is_wanted(level))
 		return;
+	line.length = 0;
 	clock_iso8601(clock_now(), now);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	add(&line, "time=");

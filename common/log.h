@@ -8,10 +8,15 @@
 #ifndef OAM_LOG_H
 #define OAM_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* To be called once, before any fork or thread. The level before that is INFO. */
 void log_start(const char *program, enum log_level level);
+
+/* For callers that would have to prepare what they write. */
+bool log_is_wanted(enum log_level level);
 
 /*
  * Writes a line when `level` is wanted: `event`, then pairs of name and value (const char

@@ -185,21 +185,20 @@ int oam_status(struct oam *oam, const char *profile, char **json)
 {
 	struct service *service = begin(oam);
 	struct service_status status;
-	struct json_object *object;
-	const char *text;
+	struct json_writer writer = { 0 };
 
 	*json = NULL;
 	if (!service || service_status(service, name_of(profile), &status, &oam->err))
 		return -1;
-	object = json_new_object(&oam->err);
-	if (object && service_status_json(&status, object, &oam->err) == 0) {
-		text = json_text(object);
-		*json = text ? strdup(text) : NULL;
-		if (!*json)
-			error_set(&oam->err, NO_MEMORY, NULL);
+	json_write_begin(&writer, NULL);
+	service_status_write(&status, &writer);
+	json_write_end(&writer);
+	if (json_writer_result(&writer, &oam->err)) {
+		json_writer_free(&writer);
+		return -1;
 	}
-	json_object_put(object);
-	return error_result(&oam->err);
+	*json = writer.text; /* plain malloc'd memory */
+	return 0;
 }
 
 _Static_assert(OAM_ID_SIZE == ASSISTANT_ID_SIZE, "ids have the same size on both sides");

@@ -8,7 +8,7 @@
 #include "dotenv.h"
 #include "file_edit.h"
 
-#define ENV_MAX (1024 * 1024)
+#define ENV_MAX (1024UL * 1024)
 
 struct assignment {
 	const char *key, *value;
@@ -150,14 +150,16 @@ static int assign(const char *old, size_t old_length, char **text, size_t *lengt
 	struct dotenv_entry entry;
 	int result;
 
-	if (find_last(old ? old : "", old_length, assignment->key, &entry)) {
+	if (!old) /* there is no file yet */
+		old = "";
+	if (find_last(old, old_length, assignment->key, &entry)) {
 		const char *const parts[4] = { assignment->value, "", "", "" };
 
 		changed = entry.key;
 		result = splice(old, old_length, inside(old, &entry), parts, text, length,
 				err);
 	} else {
-		const char *newline = line_end(old ? old : "", old_length);
+		const char *newline = line_end(old, old_length);
 		bool is_open = old_length > 0 && old[old_length - 1] != '\n' &&
 			       old[old_length - 1] != '\r';
 		const char *const parts[4] = { assignment->key, "=", assignment->value,
@@ -165,12 +167,11 @@ static int assign(const char *old, size_t old_length, char **text, size_t *lengt
 		const char *const opened[4] = { newline, assignment->key, "=",
 						assignment->value };
 
-		result = splice(old ? old : "", old_length,
-				(struct span){ old_length, 0 }, is_open ? opened : parts,
-				text, length, err);
+		result = splice(old, old_length, (struct span){ old_length, 0 },
+				is_open ? opened : parts, text, length, err);
 	}
-	if (result || means_the_same(old ? old : "", old_length, *text, *length, changed,
-				     assignment, err))
+	if (result ||
+	    means_the_same(old, old_length, *text, *length, changed, assignment, err))
 		return result;
 	free(*text);
 	*text = NULL;

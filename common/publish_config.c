@@ -12,7 +12,7 @@
 #include "file_edit.h"
 #include "publish.h"
 
-#define CONFIG_MAX (4 * 1024 * 1024)
+#define CONFIG_MAX (4UL * 1024 * 1024)
 
 /* NAME.2026-11-23T17-32-49.370Z.bak */
 #define STAMP_SHAPE "0000-00-00T00-00-00.000Z.bak"

@@ -151,13 +151,13 @@ int service_status(struct service *service, const char *name,
 }
 
 /* ISO 8601, or null for 0. */
-static int put_time(struct json_object *object, const char *name, int64_t ms,
-		    struct oam_error *err)
+static void write_time(struct json_writer *writer, const char *name, int64_t ms)
 {
 	char text[CLOCK_ISO8601_SIZE];
 
-	clock_iso8601(ms, text);
-	return json_put_string(object, name, ms ? text : NULL, err);
+	if (ms)
+		clock_iso8601(ms, text);
+	json_write_string(writer, name, ms ? text : NULL);
 }
 
 static const char *or_null(const char *text)
@@ -165,30 +165,46 @@ static const char *or_null(const char *text)
 	return text[0] ? text : NULL;
 }
 
-int service_status_json(const struct service_status *status, struct json_object *object,
-			struct oam_error *err)
+void service_status_write(const struct service_status *status, struct json_writer *writer)
 {
 	const struct profile *profile = &status->profile;
 
-	json_put_string(object, "assistantId", or_null(profile->current), err);
-	put_time(object, "lastRefresh", profile->refreshed_at, err);
-	json_put_integer(object, "refreshInterval", profile->interval, err);
-	json_put_boolean(object, "needsRefresh", status->needs_refresh, err);
-	json_put_string(object, "profile", profile->name, err);
-	json_put_string(object, "previousAssistantId", or_null(profile->previous), err);
-	put_time(object, "nextRefresh", status->next_refresh, err);
-	json_put_boolean(object, "refreshing", status->refreshing, err);
-	json_put_boolean(object, "stale", status->stale, err);
-	json_put_integer(object, "consecutiveFailures", profile->failures, err);
-	json_put_string(object, "lastError", or_null(profile->last_error), err);
-	put_time(object, "lastFailure", profile->failed_at, err);
-	json_put_boolean(object, "published",
-			 profile->publish_at == 0 && profile->published[0] != '\0', err);
-	json_put_string(object, "publishError", or_null(profile->publish_error), err);
-	json_put_integer(object, "assistants", profile->assistants, err);
-	json_put_integer(object, "keepCount", status->keep_count, err);
-	json_put_string(object, "environmentKey", profile->env_key, err);
-	json_put_string(object, "upstream", status->upstream, err);
+	json_write_string(writer, "assistantId", or_null(profile->current));
+	write_time(writer, "lastRefresh", profile->refreshed_at);
+	json_write_integer(writer, "refreshInterval", profile->interval);
+	json_write_boolean(writer, "needsRefresh", status->needs_refresh);
+	json_write_string(writer, "profile", profile->name);
+	json_write_string(writer, "previousAssistantId", or_null(profile->previous));
+	write_time(writer, "nextRefresh", status->next_refresh);
+	json_write_boolean(writer, "refreshing", status->refreshing);
+	json_write_boolean(writer, "stale", status->stale);
+	json_write_integer(writer, "consecutiveFailures", profile->failures);
+	json_write_string(writer, "lastError", or_null(profile->last_error));
+	write_time(writer, "lastFailure", profile->failed_at);
+	json_write_boolean(writer, "published",
+			   profile->publish_at == 0 && profile->published[0] != '\0');
+	json_write_string(writer, "publishError", or_null(profile->publish_error));
+	json_write_integer(writer, "assistants", profile->assistants);
+	json_write_integer(writer, "keepCount", status->keep_count);
+	json_write_string(writer, "environmentKey", profile->env_key);
+	json_write_string(writer, "upstream", status->upstream);
+}
+
+int service_status_tree(struct service *service, const char *name,
+			struct json_object **tree, struct oam_error *err)
+{
+	struct json_writer writer = { 0 };
+	struct service_status status;
+
+	*tree = NULL;
+	if (service_status(service, name, &status, err))
+		return -1;
+	json_write_begin(&writer, NULL);
+	service_status_write(&status, &writer);
+	json_write_end(&writer);
+	if (json_writer_result(&writer, err) == 0)
+		json_read(writer.text, writer.length, tree, err);
+	json_writer_free(&writer);
 	return error_result(err);
 }
 

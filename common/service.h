@@ -11,6 +11,7 @@
 #ifndef OAM_SERVICE_H
 #define OAM_SERVICE_H
 
+#include "json_writer.h"
 #include "settings.h"
 #include "upstream.h"
 
@@ -169,9 +170,13 @@ int service_status(struct service *service, const char *profile,
  */
 int service_metrics(struct service *service, char **text, struct oam_error *err);
 
-/* The status as the documented JSON object. */
-int service_status_json(const struct service_status *status, struct json_object *object,
-			struct oam_error *err);
+/* Writes the members of the documented JSON object. */
+void service_status_write(const struct service_status *status,
+			  struct json_writer *writer);
+
+/* Status and object in one: the tree is the caller's to release. */
+int service_status_tree(struct service *service, const char *profile,
+			struct json_object **tree, struct oam_error *err);
 
 /* `interval` in ms; INVALID when it is neither 0 nor in range. Does not restart it. */
 int service_set_interval(struct service *service, const char *profile, int64_t interval,

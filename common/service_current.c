@@ -9,7 +9,7 @@
 
 #define WAIT_MAX        (25 * CLOCK_SECOND) /* before any web server gives up */
 #define WAIT_STEP       INT64_C(20)
-#define CONFIG_FILE_MAX (4 * 1024 * 1024)
+#define CONFIG_FILE_MAX (4UL * 1024 * 1024)
 
 /* ---- ids that the application's files name ---- */
 

@@ -40,22 +40,10 @@ int service_profile_again(struct service *service, struct profile *profile,
 
 /* ---- showing ---- */
 
-static struct json_object *status_object(struct service *service, const char *name,
-					 struct oam_error *err)
-{
-	struct json_object *object = json_new_object(err);
-	struct service_status status;
-
-	if (object && service_status(service, name, &status, err) == 0 &&
-	    service_status_json(&status, object, err) == 0)
-		return object;
-	json_object_put(object);
-	return NULL;
-}
-
 int service_profiles(struct service *service, struct json_object **profiles,
 		     struct oam_error *err)
 {
+	struct json_object *status;
 	struct profile profile;
 	int64_t after = 0;
 
@@ -65,10 +53,9 @@ int service_profiles(struct service *service, struct json_object **profiles,
 	*profiles = json_new_array(err);
 	while (*profiles &&
 	       store_profile_next(service->store, after, &profile, err) > 0) {
-		struct json_object *entry = status_object(service, profile.name, err);
-
 		after = profile.id;
-		if (!entry || json_append(*profiles, entry, err))
+		if (service_status_tree(service, profile.name, &status, err) ||
+		    json_append(*profiles, status, err))
 			break;
 	}
 	if (error_result(err) == 0)
@@ -84,8 +71,8 @@ int service_profile_show(struct service *service, const char *name,
 	struct json_object *config;
 	struct profile profile;
 
-	*object = status_object(service, name, err);
-	if (*object && service_profile(service, name, &profile, err) == 0 &&
+	if (service_status_tree(service, name, object, err) == 0 &&
+	    service_profile(service, name, &profile, err) == 0 &&
 	    store_profile_config(service->store, profile.id, &config, err) == 0)
 		json_put(*object, "config", config, err);
 	if (error_result(err) == 0)

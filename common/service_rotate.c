@@ -74,13 +74,15 @@ struct run {
 	bool maybe_created;         /* if it fails now, recovery has to look */
 };
 
+static const struct oam_error no_error;
+
 static void log_outcome(const struct run *run, const char *outcome,
 			const struct oam_error *err)
 {
-	log_write(err ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "rotation", "request",
-		  run->service->request_id, "profile", run->profile->name, "outcome",
-		  outcome, "old", run->profile->current, "new", run->id, "error",
-		  err ? err->message : NULL, "detail", err ? err->detail : NULL, NULL);
+	log_write(error_result(err) ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "rotation",
+		  "request", run->service->request_id, "profile", run->profile->name,
+		  "outcome", outcome, "old", run->profile->current, "new", run->id,
+		  "error", err->message, "detail", err->detail, NULL);
 }
 
 static int write_intent(struct run *run, const char *reason, struct oam_error *err)
@@ -290,7 +292,7 @@ int service_rotate(struct service *service, const struct profile *profile,
 		note_failure(&run, err);
 		service_run_hooks(service, HOOKS_POST, profile, "", refresh->reason);
 	} else {
-		log_outcome(&run, "done", NULL);
+		log_outcome(&run, "done", &no_error);
 		memcpy(refresh->new_id, run.id, sizeof(run.id));
 		memcpy(refresh->previous_id, profile->current, sizeof(profile->current));
 	}
@@ -307,7 +309,7 @@ static int abandon(struct run *run, struct oam_error *err)
 	struct store *store = run->service->store;
 	struct oam_error cause = { 0 };
 
-	log_outcome(run, "abandoned", NULL);
+	log_outcome(run, "abandoned", &no_error);
 	error_set(&cause, INTERRUPTED, NULL);
 	if (store_begin(store, err))
 		return -1;
@@ -348,7 +350,7 @@ static int recover_one(struct run *run, struct oam_error *err)
 	if (!assistant)
 		return abandon(run, err);
 	if (record(run, assistant, err) == 0 && promote(run, "recovered", err) == 0)
-		log_outcome(run, "recovered", NULL);
+		log_outcome(run, "recovered", &no_error);
 	json_object_put(assistant);
 	return error_result(err);
 }

@@ -177,7 +177,8 @@ int service_fetch(const struct settings *settings, const char *base_url,
 	struct upstream *upstream;
 
 	*assistants = NULL;
-	there.base_url = (char *)(uintptr_t)base_url; /* only read */
+	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	there.base_url = (char *)(uintptr_t)base_url;
 	if (upstream_http_open(&there, &upstream, err))
 		return -1;
 	upstream->list(upstream, &everything, assistants, err);

@@ -11,7 +11,7 @@
 #include "dotenv.h"
 #include "file.h"
 
-#define ENV_FILE_MAX (1024 * 1024)
+#define ENV_FILE_MAX (1024UL * 1024)
 
 struct setting {
 	const char *name;

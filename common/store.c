@@ -221,23 +221,6 @@ static int read_pragma(struct store *store, const char *sql, int *value,
 	return error_result(err);
 }
 
-/* To be called before SQLite opens the file: what comes in between is then noticed. */
-static int remember_file(struct store *store, const char *path, struct oam_error *err)
-{
-	struct stat status;
-
-	store->path = strdup(path);
-	if (!store->path)
-		return error_set(err, NO_MEMORY, NULL);
-	if (stat(path, &status)) {
-		error_set(err, STORE_SCHEMA, NULL, 0, store_migrations_count);
-		return error_detail(err, "%s: %m", path);
-	}
-	store->device = status.st_dev;
-	store->inode = status.st_ino;
-	return 0;
-}
-
 static int connect(const char *path, struct store **out, struct oam_error *err)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -246,7 +229,7 @@ static int connect(const char *path, struct store **out, struct oam_error *err)
 	*out = NULL;
 	if (!store)
 		return error_set(err, NO_MEMORY, NULL);
-	if (remember_file(store, path, err)) {
+	if (store_file_remember(store, path, err)) {
 		store_close(store);
 		return -1;
 	}
@@ -280,14 +263,6 @@ void store_close(struct store *store)
 	sqlite3_close(store->db);
 	free(store->path);
 	free(store);
-}
-
-bool store_was_replaced(const struct store *store)
-{
-	struct stat status;
-
-	return stat(store->path, &status) || status.st_dev != store->device ||
-	       status.st_ino != store->inode;
 }
 
 int store_open(const char *path, struct store **store, struct oam_error *err)

@@ -28,12 +28,28 @@ struct store {
 	char *path;
 	dev_t device; /* which file it was at the time of opening */
 	ino_t inode;
+	/* The profile that was found last, as of that counter of the file; id 0: none. */
+	struct profile kept;
+	uint32_t kept_at;
 	/* Keyed by the address of the SQL text, a string literal. */
 	struct {
 		const char *sql;
 		sqlite3_stmt *statement;
 	} statements[STATEMENTS_MAX];
 };
+
+/* Before SQLite opens the file, so that it is noticed when another comes in between. */
+int store_file_remember(struct store *store, const char *path, struct oam_error *err);
+
+/*
+ * Reads the file's change counter, which each transaction of any process raises before it
+ * commits. That takes no lock: a counter that is still the same says that nothing has been
+ * committed since; another one, that the store has to be asked. It is what the store was
+ * read at only while a query has a row. False when it says nothing: on an error, within a
+ * transaction of our own, which the file does not show yet, and with a write-ahead log,
+ * which leaves it alone.
+ */
+bool store_file_counter(const struct store *store, uint32_t *counter);
 
 struct query {
 	struct store *store;

@@ -10,9 +10,11 @@
 
 #include "clock.h"
 #include "file.h"
+#include "token_cache.h"
 #include "token_key.h"
+#include "token_secret.h"
 
-#define PUBLIC_KEY_MAX (64 * 1024)
+#define PUBLIC_KEY_MAX (64 * 1024UL)
 
 struct algorithm {
 	const char *name;
@@ -33,29 +35,7 @@ struct token_verifier {
 	const struct algorithm *algorithm;
 	char *key;
 	size_t key_length; /* never 0: libjwt takes an empty key for "do not check" */
-};
-
-/* Parts of secrets that people copy from examples. Compared without regard to case. */
-static const char *const placeholders[] = {
-	"your-secret",      "your_secret",
-	"yoursecret",       "your-jwt",
-	"your_jwt",         "your-super",
-	"your_super",       "your-256-bit",
-	"changeme",         "change-me",
-	"change_me",        "change-this",
-	"change_this",      "change this",
-	"replace-me",       "replace_me",
-	"replace-with",     "replace_with",
-	"placeholder",      "insert-your",
-	"secret-key-here",  "a-string-secret-at-least-256-bits-long",
-	"supersecret",      "super-secret",
-	"super_secret",     "password",
-	"jwt-secret",       "jwt_secret",
-	"0123456789",       "1234567890",
-	"abcdefghijklm",    "my-secret",
-	"mysecret",         "secret-secret",
-	"secretsecret",     "test-secret",
-	"development-only",
+	struct token_cache cache;
 };
 
 static const struct algorithm *find_algorithm(const char *name)
@@ -66,47 +46,10 @@ static const struct algorithm *find_algorithm(const char *name)
 	return NULL;
 }
 
-static size_t distinct_bytes(const char *text)
-{
-	bool seen[256] = { false };
-	size_t count = 0;
-
-	for (; *text; text++) {
-		count += !seen[(unsigned char)*text];
-		seen[(unsigned char)*text] = true;
-	}
-	return count;
-}
-
-static int check_secret(const struct settings *settings,
-			const struct algorithm *algorithm, struct oam_error *err)
-{
-	const char *secret = settings->jwt_secret;
-	char text[128];
-
-	if (!secret)
-		return error_set(err, SETTING, "JWT_SECRET",
-				 "JWT_SECRET is not set. Make one: openssl rand -hex 32");
-	if (strlen(secret) < algorithm->secret_min) {
-		snprintf(text, sizeof(text),
-			 "JWT_SECRET is too short: %s needs %zu bytes", algorithm->name,
-			 algorithm->secret_min);
-		return error_set(err, SETTING, "JWT_SECRET", text);
-	}
-	if (distinct_bytes(secret) < 8)
-		return error_set(err, SETTING, "JWT_SECRET",
-				 "JWT_SECRET is too weak: it repeats a few characters");
-	for (size_t i = 0; i < sizeof(placeholders) / sizeof(placeholders[0]); i++)
-		if (strcasestr(secret, placeholders[i]))
-			return error_set(err, SETTING, "JWT_SECRET",
-					 "JWT_SECRET is a placeholder. Make a real one: "
-					 "openssl rand -hex 32");
-	return 0;
-}
-
 static int load_secret(struct token_verifier *verifier, struct oam_error *err)
 {
-	if (check_secret(verifier->settings, verifier->algorithm, err))
+	if (token_secret_check(verifier->settings->jwt_secret, verifier->algorithm->name,
+			       verifier->algorithm->secret_min, err))
 		return -1;
 	verifier->key = strdup(verifier->settings->jwt_secret);
 	if (!verifier->key)
@@ -192,6 +135,7 @@ void token_verifier_close(struct token_verifier *verifier)
 	if (verifier->key)
 		explicit_bzero(verifier->key, strlen(verifier->key));
 	free(verifier->key);
+	token_cache_clear(&verifier->cache);
 	free(verifier);
 }
 
@@ -358,10 +302,11 @@ static int check_claims(const struct token_verifier *verifier, struct json_objec
 			int64_t now, struct oam_error *err)
 {
 	const struct settings *settings = verifier->settings;
-	struct json_object *issuer = json_member(claims, "iss");
+	struct json_object *issuer;
 
 	if (check_times(verifier, claims, now, err))
 		return -1;
+	issuer = settings->jwt_issuer ? json_member(claims, "iss") : NULL;
 	if (settings->jwt_issuer && (!json_object_is_type(issuer, json_type_string) ||
 				     !claim_has(issuer, settings->jwt_issuer)))
 		return invalid(err, "its issuer is not the configured one");
@@ -371,37 +316,48 @@ static int check_claims(const struct token_verifier *verifier, struct json_objec
 	return 0;
 }
 
-int token_verify(const struct token_verifier *verifier, const char *token, int64_t now,
-		 struct json_object **out, struct oam_error *err)
+/* What of a token does not change with time: its form, header and signature. */
+static int read_signed(const struct token_verifier *verifier, const char *token,
+		       struct json_object **claims, struct oam_error *err)
 {
-	size_t length = strlen(token);
 	const char *payload = strchr(token, '.');
 	const char *signature = payload ? strchr(payload + 1, '.') : NULL;
-	struct json_object *header = NULL, *claims = NULL;
+	struct json_object *header = NULL;
 	char scratch[TOKEN_MAX + 1];
-	int result = -1;
 
-	*out = NULL;
-	if (length > TOKEN_MAX)
-		return invalid(err, "it is too long");
+	*claims = NULL;
 	if (!signature)
 		return invalid(err, "it does not have three parts");
 	if (decode_base64url(signature + 1, strlen(signature + 1), scratch) < 0)
 		return invalid(err, "its signature is not base64url");
 	if (decode_object(token, (size_t)(payload - token), "its header is malformed",
-			  &header, err) ||
-	    check_header(verifier, header, err) ||
+			  &header, err) == 0 &&
+	    check_header(verifier, header, err) == 0 &&
 	    decode_object(payload + 1, (size_t)(signature - payload) - 1,
-			  "its claims are malformed", &claims, err) ||
-	    check_signature(verifier, token, err) ||
-	    check_claims(verifier, claims, now, err))
-		goto out;
-	*out = json_object_get(claims);
-	result = 0;
-out:
+			  "its claims are malformed", claims, err) == 0)
+		check_signature(verifier, token, err);
 	json_object_put(header);
-	json_object_put(claims);
-	return result;
+	return error_result(err);
+}
+
+int token_verify(struct token_verifier *verifier, const char *token, int64_t now,
+		 struct json_object **out, struct oam_error *err)
+{
+	size_t length = strlen(token);
+	struct json_object *claims;
+
+	*out = NULL;
+	if (length > TOKEN_MAX)
+		return invalid(err, "it is too long");
+	claims = json_object_get(token_cache_find(&verifier->cache, token, length));
+	if (!claims && read_signed(verifier, token, &claims, err) == 0)
+		token_cache_add(&verifier->cache, token, length, claims);
+	if (error_result(err) || check_claims(verifier, claims, now, err)) {
+		json_object_put(claims);
+		return -1;
+	}
+	*out = claims;
+	return 0;
 }
 
 /* RFC 8693, 4.2: `scope` is a list of words with spaces between them. */
@@ -456,7 +412,8 @@ int token_sign(const struct settings *settings, struct json_object *claims, char
 			err, SETTING, "OAM_JWT_ALG",
 			"tokens can be made here only with HS256, HS384 or HS512: "
 			"the private key of another algorithm is not here");
-	if (check_secret(settings, algorithm, err))
+	if (token_secret_check(settings->jwt_secret, algorithm->name,
+			       algorithm->secret_min, err))
 		return -1;
 	if (text && jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, text) == 0 &&
 	    jwt_set_alg(jwt, algorithm->id, (const unsigned char *)settings->jwt_secret,

@@ -22,7 +22,7 @@ struct token_verifier;
  * Prepares verification from the JWT_ and OAM_JWT_ settings. SETTING when the secret is
  * missing, shorter than the hash (RFC 7518, 3.2), or a known placeholder; when the
  * algorithm is unknown; when the public key cannot be read. `settings` must stay alive.
- * Not thread safe; may be shared with forked children.
+ * Not thread safe; forked children go on with a copy.
  */
 int token_verifier_open(const struct settings *settings, struct token_verifier **verifier,
 			struct oam_error *err);
@@ -31,9 +31,9 @@ void token_verifier_close(struct token_verifier *verifier);
 /*
  * Checks a compact JWS at the time `now` (ms). *claims (the caller releases it) on
  * success, TOKEN_INVALID with the reason otherwise. What the claims say counts only when
- * the signature is good.
+ * the signature is good. A good signature is remembered (token_cache.h), the rest is not.
  */
-int token_verify(const struct token_verifier *verifier, const char *token, int64_t now,
+int token_verify(struct token_verifier *verifier, const char *token, int64_t now,
 		 struct json_object **claims, struct oam_error *err);
 
 /*

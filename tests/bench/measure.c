@@ -50,11 +50,11 @@ static double run(char **command, long *peak)
 
 int main(int argc, char **argv)
 {
-	int times = argc > 2 ? atoi(argv[1]) : 0;
-	double *took = calloc((size_t)times + 1, sizeof(*took));
+	int times = argc > 2 ? (int)strtol(argv[1], NULL, 10) : 0;
+	double *took = times > 0 ? calloc((size_t)times, sizeof(*took)) : NULL;
 	long peak = 0;
 
-	if (times < 1 || !took)
+	if (!took)
 		return 2;
 	for (int i = 0; i < times; i++)
 		took[i] = run(argv + 2, &peak);

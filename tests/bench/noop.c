@@ -9,6 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The same bytes as of `current`, so that moving them costs the same. */
+static const char answer[] =
+	"Status: 200 OK\r\n"
+	"Content-Type: application/json\r\n"
+	"Content-Length: 130\r\n"
+	"Cache-Control: no-store\r\n"
+	"X-Content-Type-Options: nosniff\r\n"
+	"X-Request-Id: req_0123456789abcdefghijkl\r\n\r\n"
+	"{\"success\":true,\"message\":\"Current assistant retrieved.\",\"data\":{"
+	"\"assistantId\":\"asst_0123456789abcdefghijklmn\",\"status\":\"active\"}}";
+
 static void work(void)
 {
 	FCGX_Request request;
@@ -17,9 +28,7 @@ static void work(void)
 	FCGX_Init();
 	FCGX_InitRequest(&request, STDIN_FILENO, 0);
 	while (FCGX_Accept_r(&request) == 0) {
-		FCGX_FPrintF(request.out, "Status: 200 OK\r\n"
-					  "Content-Type: application/json\r\n"
-					  "Content-Length: 2\r\n\r\n{}");
+		FCGX_PutStr(answer, sizeof(answer) - 1, request.out);
 		FCGX_Finish_r(&request);
 	}
 	_exit(0);
@@ -38,7 +47,7 @@ int main(void)
 {
 	const char *workers = getenv("OAM_WORKERS");
 
-	for (int i = workers ? atoi(workers) : 2; i > 0; i--)
+	for (int i = workers ? (int)strtol(workers, NULL, 10) : 2; i > 0; i--)
 		start();
 	while (wait(NULL) > 0)
 		;

@@ -1,241 +1,171 @@
 """Measures the programs beside others doing the same on the same machine, in one run:
 `make bench`. It prints tables and ratios and judges nothing: times depend on the machine.
 
-tests/bench/run.py BUILD HELPERS: programs without sanitizers, and noop, measure and rivals/.
+tests/bench/run.py BUILD: programs without sanitizers; BUILD/bench has noop, measure, rivals/.
 """
 
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-BUILD, HELPERS = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
-os.environ["OAM_BUILD"] = str(BUILD)
-sys.path.insert(0, str(HERE.parent))
+os.environ["OAM_BUILD"] = str(pathlib.Path(sys.argv[1]).resolve())
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "http")]
 
-from conftest import BASE, ROOT, SECRET, Site, free_port, make_token  # noqa: E402
+import instructions  # noqa: E402
+from conftest import BASE, BUILD  # noqa: E402
 from fake_upstream import FakeUpstream  # noqa: E402
+from measuring import (  # noqa: E402
+    CONNECTIONS, CORES, HELPERS, MANY, ROUNDS, SECONDS, BenchSite, Rival, family, load,
+    load_side_by_side, median, pss, rivals_store, runs, table,
+)  # fmt: skip
+from test_front_ends import Apache, Nginx  # noqa: E402
 
-CORES = os.cpu_count()
-SECONDS = int(os.environ.get("BENCH_SECONDS", 5))
-MANY = int(os.environ.get("BENCH_MANY", 1_000_000))
-ROUNDS = 2
-CONNECTIONS = 16
-
-
-# ---- measuring ----
-
-
-def load(url):
-    """wrk's requests a second, p50 and p99 in ms; the answers must all be 200."""
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", HERE / "latency.lua"]
-        + ["-H", f"Authorization: Bearer {make_token()}", url],
-        capture_output=True,
-        text=True,
-    )
-    rate, p50, p99, failed = re.search(r"RESULT (\S+) (\S+) (\S+) (\d+)", done.stdout).groups()
-    if failed != "0":
-        print(f"  {failed} requests failed: {url}", file=sys.stderr)
-    return float(rate), float(p50), float(p99)
-
-
-def median(values):
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return (ordered[middle] + ordered[-middle - 1]) / 2
-
-
-def load_side_by_side(urls):
-    """Round after round over all of them, so that a busy moment hits each alike."""
-    for url in urls.values():  # the first requests fill caches
-        subprocess.run(["wrk", "-t1", "-c4", "-d1s"]
-                       + ["-H", f"Authorization: Bearer {make_token()}", url],
-                       capture_output=True)
-    taken = {name: [] for name in urls}
-    for _ in range(ROUNDS):
-        for name, url in urls.items():
-            taken[name].append(load(url))
-    return {name: [median(v) for v in zip(*rows)] for name, rows in taken.items()}
-
-
-def pss(pids):
-    """The proportional share of memory of processes together, in MiB."""
-    total = 0
-    for pid in pids:
-        text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])
-    return total / 1024
-
-
-def family(root):
-    """The ids of a process and of all below it."""
-    children = {}
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(") ", 1)[1].split()
-        except OSError:
-            continue
-        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    found = [root]
-    for pid in found:
-        found += children.get(pid, [])
-    return found
-
-
-def runs(times, site, *command):
-    """Median and p99 in ms and peak memory in MiB of a command run so many times."""
-    done = subprocess.run(
-        [HELPERS / "measure", str(times), *map(str, command)],
-        env=site.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    p50, p99, peak = map(float, done.stdout.split())
-    return p50, p99, peak / 1024
-
-
-# ---- what is measured ----
-
-
-class BenchSite(Site):
-    """With the program that does nothing beside ours, as many workers as cores, and the
-    rivals behind the same web server."""
-
-    def __init__(self, folder, env=None):
-        super().__init__(folder, {"OAM_WORKERS": CORES, **(env or {})})
-        self.ports = {"express": free_port(), "fastify": free_port()}
-        noop = 'server.modules += ( "mod_proxy" )\nproxy.server = ( '
-        noop += ", ".join(
-            f'"/{name}" => (( "host" => "127.0.0.1", "port" => {port} ))'
-            for name, port in self.ports.items()
-        )
-        noop += (
-            " )\n"
-            'fastcgi.server = ( "/noop" => ((\n'
-            f'  "bin-path" => "{HELPERS}/noop", "socket" => "{self.run}/noop",\n'
-            f'  "bin-environment" => ( "OAM_WORKERS" => "{CORES}" ),\n'
-            '  "check-local" => "disable", "max-procs" => 1 )) )\n'
-        )
-        shipped = ROOT / "deploy" / "lighttpd"
-        text = (shipped / "quickstart.conf").read_text()
-        self.configuration = self.folder / "lighttpd.conf"
-        self.configuration.write_text(
-            noop + text.replace('"oam.conf"', f'"{shipped}/oam.conf"')
-        )
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def fill(self, count, upstream="embedded"):
-        """Old assistants of the default profile, beside its current one."""
-        self.sql(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-            "INSERT INTO assistant (id, upstream, profile_id, label, config, created_at, "
-            "updated_at) SELECT printf('asst_%024d', i), ?, p.profile_id, 'retired', "
-            "p.config, i, i FROM n, profile p WHERE p.name = 'default'",
-            count,
-            upstream,
-        )
-
-
-class Rival:
-    def __init__(self, framework, processes, site, id):
-        self.port = site.ports[framework] if processes == CORES else free_port()
-        self.process = subprocess.Popen(
-            ["node", HELPERS / "rivals" / "serve.js", framework, str(self.port)]
-            + [str(processes)],
-            env={**os.environ, "JWT_SECRET": SECRET, "BENCH_DB": str(site.db), "BENCH_ID": id},
-            cwd=HELPERS / "rivals",
-        )
-        self.url = f"http://127.0.0.1:{self.port}{BASE}/current"
-        while subprocess.run(["curl", "-s", "-o", "/dev/null", self.url]).returncode:
-            if self.process.poll() is not None:
-                raise SystemExit(f"{framework} does not start")
-            time.sleep(0.1)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-
-def rivals_store():
-    """How the rivals read the id here."""
-    script = "console.log(require('./store.js').open(process.argv[1]).kind)"
-    with tempfile.TemporaryDirectory() as folder:
-        site = BenchSite(folder).migrate()
-        site.oam("get-or-create")
-        done = subprocess.run(["node", "-e", script, site.db], cwd=HELPERS / "rivals",
-                              capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-# ---- the tables ----
-
-
-def table(title, heads, rows):
-    print(f"\n{title}")
-    widths = [max(len(str(row[i])) for row in [heads, *rows]) for i in range(len(heads))]
-    for row in [heads, *rows]:
-        cells = [str(c).ljust(w) if i == 0 else str(c).rjust(w)
-                 for i, (c, w) in enumerate(zip(row, widths))]
-        print("  " + "   ".join(cells).rstrip(), flush=True)
+LOADED = 100_000  # requests, after which memory is measured
+SLOW = 10  # seconds that the slow upstream takes for an answer
 
 
 def rows_of(taken, base):
     return [
-        (name, f"{rate:,.0f}", f"{p50:.2f}", f"{p99:.2f}", f"{rate / taken[base][0]:.3f}")
+        (name, f"{rate:,.0f}", f"{p50:.2f}", f"{p99:.2f}", f"{rate / taken[base][0]:.2f}",
+         f"{p99 / taken[base][2]:.2f}")
         for name, (rate, p50, p99) in taken.items()
-    ]
+    ]  # fmt: skip
 
 
-HEADS = ("", "requests/s", "p50 ms", "p99 ms", "ratio")
+HEADS = ("", "requests/s", "p50 ms", "p99 ms", "ratio", "p99 ratio")
+
+
+def versions():
+    def first_line(*command):
+        done = subprocess.run(command, capture_output=True, text=True)
+        return (done.stdout + done.stderr).splitlines()[0].strip()
+
+    model = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo")
+             if line.startswith("model name")]  # fmt: skip
+    print(f"{CORES} cores, {model[0] if model else 'unknown'}; Linux {os.uname().release}")
+    for command in (["lighttpd", "-v"], ["nginx", "-v"], ["apache2", "-v"], ["node", "-v"]):
+        print(f"  {command[0]}: {first_line(*command)}")
+    print(f"{CONNECTIONS} connections of wrk on the same machine, medians of {ROUNDS} rounds of "
+          f"{SECONDS} s", flush=True)  # fmt: skip
 
 
 def measure_requests(site):
-    idle = pss(site.processes())
     urls = {"no-op FastCGI": site.url("/noop"), "current": site.url(f"{BASE}/current"),
-            "status": site.url(f"{BASE}/status")}
+            "status": site.url(f"{BASE}/status")}  # fmt: skip
     taken = load_side_by_side(urls)
-    table(f"Behind lighttpd, {CORES} workers, store of 1,000 (ratio to the no-op)", HEADS,
-          rows_of(taken, "no-op FastCGI"))
-    family_of_ours = site.processes()
-    names = len(family_of_ours)
-    table("Memory of the whole family (PSS, MiB)", ("", "idle", "after load"),
-          [(f"ten programs, {names} processes", f"{idle:.1f}", f"{pss(family_of_ours):.1f}")])
+    table(f"1. Behind lighttpd, {CORES} workers (ratios to a program that does nothing)", HEADS,
+          rows_of(taken, "no-op FastCGI"))  # fmt: skip
+    counted = instructions.measure(BUILD, HELPERS)
+    table("   Instructions a request, libfcgi's included", ("", "instructions"),
+          [(name, f"{count:,.0f}") for name, count in counted.items()])  # fmt: skip
 
 
-def measure_rivals(site, id):
+def web_server(site):
+    """Its processes, without the programs that it started."""
+
+    def program(pid):
+        return os.readlink(f"/proc/{pid}/exe")
+
+    pids = family(site.process.pid)
+    return [pid for pid in pids if program(pid) == program(site.process.pid)]
+
+
+def measure_rivals(site, id, folder):
+    """Each framework with one process and with one on each core; ours behind each server."""
+    ours = {"lighttpd": site}
+    for kind in (Nginx, Apache):
+        name = kind.__name__.lower()
+        (folder / name).mkdir()
+        (folder / name).chmod(0o755)
+        ours[name] = kind(folder / name, {"OAM_WORKERS": CORES}).migrate().start()
+        ours[name].post("/initialize")
+    folder.chmod(0o755)
     kinds = [(f, n) for f in ("express", "fastify") for n in sorted({1, CORES})]
-    started = {f"{f}, {n} process{'es' * (n > 1)}": Rival(f, n, site, id) for f, n in kinds}
+    rivals = {f"{f}, {n} process{'es' * (n > 1)}": Rival(f, n, site, id) for f, n in kinds}
     try:
-        urls = {"oam behind lighttpd": site.url(f"{BASE}/current")}
-        clusters = []
-        for name, rival in started.items():
+        urls, memory = {}, {}
+        for name, each in ours.items():
+            urls[f"oam behind {name}"] = f"http://127.0.0.1:{each.port}{BASE}/current"
+            memory[f"oam behind {name}"] = lambda each=each: pss(
+                [*web_server(each), *each.processes("current")]
+            )
+        for name, rival in rivals.items():
             urls[name] = rival.url
-            if rival.port in site.ports.values():
-                framework = name.split(",")[0]
-                clusters.append(f"{name}, behind lighttpd")
-                urls[f"{name}, behind lighttpd"] = site.url(f"/{framework}")
+            memory[name] = lambda rival=rival: pss(family(rival.process.pid))
+        for framework, port in site.ports.items():
+            name = f"{framework}, {CORES} processes, behind lighttpd"
+            urls[name] = site.url(f"/{framework}")
+            memory[name] = lambda rival=rivals[f"{framework}, {CORES} processes"]: pss(
+                [*web_server(site), *family(rival.process.pid)]
+            )
         taken = load_side_by_side(urls)
-        rows = rows_of(taken, "oam behind lighttpd")
-        web = pss([site.process.pid])
-        shares = {"oam behind lighttpd": web + pss(site.processes("current"))}
-        shares |= {n: pss(family(r.process.pid)) for n, r in started.items()}
-        shares |= {n: web + shares[n.removesuffix(", behind lighttpd")] for n in clusters}
-        memory = [shares[name] for name in urls]
-        heads = (*HEADS, "PSS MiB")
-        table(f"GET current: token, id from the store, JSON (they: {rivals_store()}; "
-              "PSS with lighttpd where it is in front)", heads,
-              [(*row, f"{m:.1f}") for row, m in zip(rows, memory)])
+        rows = [(*row[:5], f"{memory[row[0]]():.1f}") for row in
+                rows_of(taken, "express, 1 process")]  # fmt: skip
+        table("2. GET current: token, id from the store, JSON (ratio to Express; they read with "
+              f"{rivals_store(site)}; memory with the web server in front)",
+              (*HEADS[:5], "PSS MiB"), rows)  # fmt: skip
     finally:
-        for rival in started.values():
+        for rival in rivals.values():
             rival.stop()
+        for each in (ours["nginx"], ours["apache"]):
+            each.stop()
+
+
+def measure_while_refreshing():
+    upstream = FakeUpstream()
+    with tempfile.TemporaryDirectory(prefix="oam-bench-") as folder:
+        site = BenchSite(folder, {"OPENAI_BASE_URL": upstream.url}).migrate().start()
+        before = site.post("/initialize").data["assistantId"]
+        url = site.url(f"{BASE}/current")
+        load(url, 2)
+        rounds = {"nothing else going on": [], "a refresh going on": []}
+        for _ in range(ROUNDS):
+            rounds["nothing else going on"].append(load(url, SLOW - 1))
+            upstream.delay = SLOW
+            cron = threading.Thread(target=site.oam_refresh, args=("--force",))
+            cron.start()
+            time.sleep(0.5)
+            rounds["a refresh going on"].append(load(url, SLOW - 1))
+            cron.join()
+            upstream.delay = 0
+        after = site.get("/current").data["assistantId"]
+        site.stop()
+    upstream.close()
+    assert after != before
+    taken = {name: [median(v) for v in zip(*rows)] for name, rows in rounds.items()}
+    table(f"3. GET current while an upstream takes {SLOW} s for each answer", HEADS,
+          rows_of(taken, "nothing else going on"))  # fmt: skip
+
+
+def measure_memory():
+    """Of a family that is new, so that nothing was asked of it before."""
+    with tempfile.TemporaryDirectory(prefix="oam-bench-") as folder:
+        site = BenchSite(folder).migrate().start()
+        site.post("/initialize")
+        rows, asked = [], 0
+        for wanted in (0, LOADED, 2 * LOADED):
+            while asked < wanted:
+                for path in ("current", "status"):
+                    asked += round(load(site.url(f"{BASE}/{path}"))[0] * SECONDS)
+            everything = [*web_server(site), *site.processes()]
+            rows.append((f"after {asked:,} requests", f"{pss(everything):.1f}"))
+        site.stop()
+    table(f"4. Memory of lighttpd and all programs, {len(everything)} processes",
+          ("", "PSS MiB"), rows)  # fmt: skip
+
+
+def in_turn(times, commands):
+    """name -> median and p99 in ms and peak MiB; in turn, so that a busy moment hits all."""
+    parts = {name: [] for name in commands}
+    for _ in range(10):
+        for name, (site, *command) in commands.items():
+            parts[name].append(runs(times // 10, site, *command))
+    return {name: [median(v) for v in zip(*rows)] for name, rows in parts.items()}
 
 
 def measure_refresh():
@@ -243,20 +173,44 @@ def measure_refresh():
         site = BenchSite(folder).migrate()
         site.oam("get-or-create")
         site.oam_refresh()  # what there is to do once
-        commands = {
-            "oam-refresh, nothing due": [BUILD / "cli" / "oam-refresh"],
-            "sqlite3 FILE 'select 1'": ["sqlite3", site.db, "select 1"],
-        }
-        parts = {name: [] for name in commands}
-        for _ in range(10):  # in turn, so that a busy moment hits both
-            for name, command in commands.items():
-                parts[name].append(runs(20, site, *command))
-    taken = {name: [median(v) for v in zip(*rows)] for name, rows in parts.items()}
-    least = taken["sqlite3 FILE 'select 1'"][0]
-    table("200 runs, medians of ten times 20 (ratio to sqlite3)",
-          ("", "median ms", "slowest ms", "peak MiB", "ratio"),
-          [(name, f"{p50:.2f}", f"{p99:.2f}", f"{peak:.1f}", f"{p50 / least:.2f}")
-           for name, (p50, p99, peak) in taken.items()])
+        least = "sqlite3 FILE 'select 1'"
+        taken = in_turn(300, {
+            "oam-refresh, nothing due": (site, BUILD / "cli" / "oam-refresh"),
+            least: (site, "sqlite3", site.db, "select 1"),
+        })  # fmt: skip
+    table("5. A run with nothing to do (ratios to sqlite3)",
+          ("", "median ms", "p99 ms", "peak MiB", "ratio", "peak ratio"),
+          [(name, f"{p50:.2f}", f"{p99:.2f}", f"{peak:.1f}", f"{p50 / taken[least][0]:.2f}",
+            f"{peak / taken[least][2]:.2f}")
+           for name, (p50, p99, peak) in taken.items()])  # fmt: skip
+
+
+def measure_growth(few):
+    with tempfile.TemporaryDirectory(prefix="oam-bench-") as folder:
+        many = BenchSite(folder).migrate().start()
+        many.post("/initialize")
+        many.fill(MANY)
+        size = many.db.stat().st_size / 2**20
+        counts = {"1,000": few, f"{MANY:,}": many}
+        for path in ("current", "status"):
+            urls = {f"{path} of {name}": site.url(f"{BASE}/{path}")
+                    for name, site in counts.items()}  # fmt: skip
+            table(f"6. A store of {MANY:,} assistants ({size:,.0f} MiB): {path}", HEADS,
+                  rows_of(load_side_by_side(urls), f"{path} of 1,000"))  # fmt: skip
+        for site in counts.values():
+            site.set_env({"OAM_KEEP_COUNT": "0"})  # else there is something to do
+            site.oam_refresh()
+        taken = in_turn(100, {
+            f"oam-refresh of {name}": (site, BUILD / "cli" / "oam-refresh")
+            for name, site in counts.items()
+        })  # fmt: skip
+        least = taken["oam-refresh of 1,000"][0]
+        table("   oam-refresh, nothing due", ("", "median ms", "peak MiB", "ratio"),
+              [(name, f"{p50:.2f}", f"{peak:.1f}", f"{p50 / least:.2f}")
+               for name, (p50, _, peak) in taken.items()])  # fmt: skip
+        table("   Memory of the programs after that", ("", "PSS MiB"),
+              [(name, f"{pss(site.processes()):.1f}") for name, site in counts.items()])
+        many.stop()
 
 
 def measure_cleanup():
@@ -267,7 +221,7 @@ def measure_cleanup():
         site.fill(1000, upstream.url)
         for (id,) in site.sql("SELECT id FROM assistant WHERE label = 'retired'"):
             upstream.assistants[id] = {"id": id, "object": "assistant", "created_at": 1,
-                                       "model": "m", "metadata": {}}
+                                       "model": "m", "metadata": {}}  # fmt: skip
         upstream.delay = 0.05
         start = time.monotonic()
         deleted = site.post("/cleanup", {"keepCount": 1}, timeout=600).data["deletedCount"]
@@ -275,40 +229,24 @@ def measure_cleanup():
         site.stop()
     upstream.close()
     least = 1000 * 0.05 / 8
-    table("Cleanup of 1,000 at 50 ms, 8 at once", ("", "seconds", "ratio"),
+    table("7. Cleanup of 1,000 at 50 ms, 8 at once", ("", "seconds", "ratio"),
           [("minimum", f"{least:.2f}", "1.00"),
-           (f"cleanup ({deleted} deleted)", f"{took:.2f}", f"{took / least:.2f}")])
-
-
-def measure_many(few):
-    with tempfile.TemporaryDirectory(prefix="oam-bench-") as folder:
-        many = BenchSite(folder).migrate().start()
-        many.post("/initialize")
-        many.fill(MANY)
-        size = many.db.stat().st_size / 2**20
-        urls = {}
-        for name in ("current", "status"):
-            urls[f"{name} of 1,000"] = few.url(f"{BASE}/{name}")
-            urls[f"{name} of {MANY:,}"] = many.url(f"{BASE}/{name}")
-        taken = load_side_by_side(urls)
-        many.stop()
-    for name in ("current", "status"):
-        part = {k: v for k, v in taken.items() if k.startswith(name)}
-        table(f"A store of {MANY:,} assistants ({size:,.0f} MiB): {name}", HEADS,
-              rows_of(part, f"{name} of 1,000"))
+           (f"cleanup ({deleted} deleted)", f"{took:.2f}", f"{took / least:.2f}")])  # fmt: skip
 
 
 def main():
-    print(f"{CORES} cores, {CONNECTIONS} connections, medians of {ROUNDS} rounds of "
-          f"{SECONDS} s; wrk runs on the same machine")
+    versions()
     with tempfile.TemporaryDirectory(prefix="oam-bench-") as folder:
         site = BenchSite(folder).migrate().start()
         id = site.post("/initialize").data["assistantId"]
         site.fill(1000)
         measure_requests(site)
-        measure_rivals(site, id)
-        measure_many(site)
+        with tempfile.TemporaryDirectory(prefix="oam-bench-") as others:
+            measure_rivals(site, id, pathlib.Path(others))
+        measure_growth(site)
         site.stop()
+    measure_while_refreshing()
+    measure_memory()
     measure_refresh()
     measure_cleanup()
 

@@ -2,7 +2,7 @@
 #include "dotenv.h"
 #include "fuzz.h"
 
-#define LONG_TEXT (64 * 1024)
+#define LONG_TEXT (64UL * 1024)
 
 static int line_of(const char *text, size_t length, size_t at)
 {

@@ -1,5 +1,6 @@
 /*
- * token_verify: nothing but the token that was signed is accepted. The first byte chooses:
+ * token_verify: nothing but the token that was signed is accepted, and that again when it
+ * is remembered. The first byte chooses:
  * any text; edits of a good token; a header and claims with a good token's signature; or
  * claims that are really signed, which must then say what was checked.
  */
@@ -35,10 +36,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static bool is_accepted(const char *token, struct json_object **claims)
 {
-	struct oam_error err = { 0 };
+	struct oam_error err = { 0 }, again = { 0 };
+	struct json_object *same;
 
 	if (token_verify(verifier, token, NOW, claims, &err) == 0) {
 		claim(json_object_is_type(*claims, json_type_object));
+		claim(token_verify(verifier, token, NOW, &same, &again) == 0);
+		claim(json_object_equal(*claims, same));
+		json_object_put(same);
 		token_may_manage(verifier, *claims);
 		return true;
 	}

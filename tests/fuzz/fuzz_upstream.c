@@ -238,10 +238,10 @@ static void try_remove_all(struct upstream *upstream, struct oam_error *err)
 	struct json_object *ids = json_new_array(err);
 	int told[26] = { 0 };
 
-	for (char c = 'a'; c <= 'z'; c++) {
+	for (int c = 'a'; c <= 'z'; c++) {
 		char id[] = "asst_x";
 
-		id[5] = c;
+		id[5] = (char)c;
 		json_append_string(ids, id, err);
 	}
 	claim(upstream->remove_all(upstream, ids, count_removed, told, err) == 0);

@@ -8,6 +8,7 @@ import os
 import pathlib
 import pwd
 import re
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -95,13 +96,19 @@ class FrontEnd(Site):
             **self.user,
         )
 
+    def started_programs(self):
+        """The folder for deploy/oam-fcgi, and more for its environment."""
+        return self.programs, {}
+
     def launch(self):
         self.own()
         if self.with_starter:
+            programs, more = self.started_programs()
             self.starter = self.popen(
                 [self.deploy / "oam-fcgi"],
-                OAM_PROGRAMS=str(self.programs),
+                OAM_PROGRAMS=str(programs),
                 OAM_RUN=str(self.run),
+                **more,
             )
             programs = len(list(self.programs.iterdir()))
             eventually(lambda: len(list(self.run.glob("*.sock"))) == programs)
@@ -166,6 +173,48 @@ class Nginx(FrontEnd):
         return ["nginx", "-e", "stderr", "-c", main]
 
 
+class NginxConfined(Nginx):
+    """As oam.target has it, as far as that goes without systemd: see tests/confine.py."""
+
+    unit = ROOT / "deploy/systemd/oam@.service"
+    # LeakSanitizer wants ptrace at the end of a process.
+    asan = {"ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1"}
+
+    def confined(self, program, *arguments):
+        """A command line for it."""
+        self.confine = self.folder / "confine.py"
+        shutil.copy(ROOT / "tests/confine.py", self.confine)
+        shutil.copy(self.unit, self.folder / "unit")
+        confine = ["/usr/bin/python3", "-B", self.confine, self.folder / "unit", self.folder]
+        return [*map(str, confine), str(program), *arguments]
+
+    def started_programs(self):
+        wrappers = self.folder / "confined"
+        wrappers.mkdir(exist_ok=True)
+        for program in self.programs.iterdir():
+            wrapper = wrappers / program.name
+            wrapper.write_text(f"#!/bin/sh\nexec env -u PWD {shlex.join(self.confined(program))}\n")
+            wrapper.chmod(0o755)
+        self.own()
+        return wrappers, self.asan
+
+    def start(self):
+        command = self.confined("/bin/true")
+        self.own()
+        tried = self.try_to_run(command)
+        assert (tried.returncode, tried.stderr) == (0, "")
+        return super().start()
+
+    def try_to_run(self, command):
+        """Containers may forbid the namespaces that it takes."""
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=self.environment(**self.asan), **self.user
+        )
+        if "confine: unshare" in done.stderr:
+            pytest.skip("no user namespaces here: " + done.stderr)
+        return done
+
+
 class Apache(FrontEnd):
     include = "oam-proxy.conf"
     modules = ["proxy", "proxy_fcgi"]
@@ -217,6 +266,7 @@ FRONT_ENDS = {
     "lighttpd-fastcgi": Lighttpd,
     "lighttpd-cgi": LighttpdCgi,
     "nginx-fastcgi": Nginx,
+    "nginx-confined": NginxConfined,
     "apache-proxy_fcgi": Apache,
     "apache-fcgid": ApacheFcgid,
     "apache-cgid": ApacheCgid,
@@ -466,6 +516,114 @@ def test_the_sockets_are_the_web_servers_alone(site):
         assert path.is_socket()
         others = path.stat().st_mode & 0o007 and site.run.stat().st_mode & 0o007
         assert not others, path
+
+
+# Run within the restrictions, and without: each is true when it could be done.
+ATTEMPTS = """
+import ctypes, json, mmap, os, pathlib, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+state, outside, secret = sys.argv[1:]
+
+def write(folder):
+    path = pathlib.Path(folder, "made")
+    path.write_text("")
+    path.unlink()
+
+def chmod(mode):
+    path = pathlib.Path(state, "changed")
+    path.write_text("")
+    try:
+        path.chmod(mode)
+    finally:
+        path.unlink()
+
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+
+def can(action):
+    try:
+        action()
+        return True
+    except OSError:
+        return False
+
+print(json.dumps({name: can(action) for name, action in {
+    "write the state": lambda: write(state),
+    "keep the owner of a file": lambda: os.chown(state, os.getuid(), os.getgid()),
+    "use UNIX sockets": lambda: socket.socket(socket.AF_UNIX).close(),
+    "use the network": lambda: socket.socket(socket.AF_INET6).close(),
+    "start processes": lambda: os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0),
+    "write elsewhere": lambda: write(outside),
+    "read the /tmp of others": lambda: open(secret).close(),
+    "read of the kernel": lambda: open("/proc/sys/kernel/ostype").close(),
+    "see devices": lambda: os.stat("/dev/ptmx"),
+    "use other sockets": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
+    "write code": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC),
+    "make namespaces": lambda: call("unshare", 0x10000000),
+    "change personality": lambda: call("personality", 0x0040000),
+    "set priorities": lambda: os.setpriority(os.PRIO_PROCESS, 0, 19),
+    "trace": lambda: call("ptrace", 0, 0, 0, 0),
+    "make a file set-user-id": lambda: chmod(0o4700),
+}.items()}))
+"""
+NEEDED = {"write the state", "keep the owner of a file", "use UNIX sockets", "use the network",
+          "start processes"}  # fmt: skip
+
+
+def test_the_restrictions_are_live():
+    """What they forbid can be done without them, and what the programs need with them."""
+    with tempfile.TemporaryDirectory(prefix="oam-test-") as outside:
+        os.chmod(outside, 0o777)
+        (pathlib.Path(outside) / "secret").write_text("")
+        with tempfile.TemporaryDirectory(prefix="oam-test-") as folder:
+            site = NginxConfined(folder)
+            arguments = ["-c", ATTEMPTS, folder, outside, f"{outside}/secret"]
+            program = ["/usr/bin/python3", *arguments]
+            found = []
+            for command in program, site.confined(*program):
+                site.own()
+                done = site.try_to_run(command)
+                assert done.returncode == 0, done.stderr
+                found.append(json.loads(done.stdout))
+            free, confined = found
+            assert [name for name, could in free.items() if not could] == []
+            assert {name for name, could in confined.items() if could} == NEEDED
+
+
+def test_a_pass_within_its_restrictions():
+    """oam-refresh as oam-refresh.service has it: creates, publishes and runs a hook."""
+    with tempfile.TemporaryDirectory(prefix="oam-test-") as folder:
+        site = NginxConfined(folder, {"OAM_HOOKS_DIR": f"{folder}/hooks"}).migrate()
+        site.unit = ROOT / "deploy/systemd/oam-refresh.service"
+        id = site.oam("initialize", "--quiet").stdout.strip()
+        site.make_due()
+        hook = site.folder / "hooks/deploy.d/note"
+        hook.parent.mkdir(parents=True)
+        hook.write_text(f'#!/bin/sh\necho "$OAM_ASSISTANT_ID" >{folder}/noted\n')
+        hook.chmod(0o755)
+        for name in ("oam", "oam-refresh"):  # where they are may be hidden then
+            shutil.copy(BUILD / "cli" / name, site.folder)
+        command = site.confined(site.folder / "oam-refresh")
+        site.own()
+        done = site.try_to_run(command)
+        assert done.returncode == 10, done.stderr
+        new = (site.folder / "noted").read_text().strip()
+        assert new.startswith("asst_") and new != id
+        assert f"OPENAI_ASSISTANT_ID={new}\n" in site.env_file.read_text()
+        assert f'"{new}"' in (site.folder / "config/openai-assistant.json").read_text()
+
+
+def test_the_programs_are_confined(site):
+    if not isinstance(site, NginxConfined):
+        pytest.skip("only one of them is")
+    statuses = [pathlib.Path(f"/proc/{pid}/status").read_text() for pid in site.processes()]
+    assert len(statuses) >= len(list(site.programs.iterdir()))
+    for text in statuses:
+        fields = dict(line.split(":\t", 1) for line in text.splitlines())
+        assert (fields["Seccomp"], fields["NoNewPrivs"], fields["Umask"]) == ("2", "1", "0077")
+        for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
+            assert int(fields[name], 16) == 0
 
 
 def slow_refresh(kind):

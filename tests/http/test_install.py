@@ -68,6 +68,27 @@ def test_the_crontab(installed, make_site):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_the_crontabs_of_the_readme(installed, make_site):
+    """As cron runs them: in sh, with little in PATH, and a % that has no backslash."""
+    site = make_site(start=False)
+    id = site.oam("initialize", "--quiet").stdout.strip()
+    text = (ROOT / "README.md").read_text()
+    jobs = re.findall(r"^    (?:[\d*]+ +){5} oam  (OAM_ENV_FILE=.*)$", text, re.M)
+    assert len(jobs) == 2
+    for job in jobs:
+        assert not re.search(r"(?<!\\)%", job)
+        command = job.replace("\\%", "%").replace("--jitter 20", "--jitter 0")
+        command = command.replace("/usr/local/bin", f"{installed}/bin")
+        command = command.replace("/var/lib/oam", str(site.folder))
+        environment = {**site.environment(), "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    (backup,) = site.folder.glob("backup-*.db")
+    site.oam("refresh")
+    site.oam("restore", str(backup), "--yes")
+    assert site.oam("current").stdout.strip() == id
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
 def test_systemd_understands_the_units(installed):
     units = installed / "units"

@@ -54,3 +54,14 @@ def test_every_example(make_site):
         came = json.loads(outputs[number])
         assert came["message"] == documented["message"]
         assert shape(came) == shape(documented), outputs[number]
+
+
+def test_the_messages_of_the_table():
+    """What it says that the programs say is what they say."""
+    text = (ROOT / "README.md").read_text().split("## When something is wrong")[1]
+    rows = re.findall(r"^\| `([^`]+)` \|", text.split("\n## ")[0], re.M)
+    assert len(rows) > 10
+    messages = re.findall(r'^X\(.*"([^"]+)"\)', (ROOT / "common/error.h").read_text(), re.M)
+    for row in rows:
+        pattern = ".*".join(re.escape(part) for part in row.split("…"))
+        assert any(re.match(pattern, message) for message in messages), row

@@ -313,7 +313,7 @@ static void test_hostile(void **state)
 		{ "A='", "' " },    { "A='", "\\'\t" },     { "A=\"", "\\n" },
 		{ "A=", "\r" },     { "", "A='\\'#\n" },    { "", "A=\n'\\'x" },
 	};
-	const size_t size = 1024 * 1024;
+	const size_t size = 1024UL * 1024;
 	char *text = malloc(size);
 	clock_t start = clock();
 
@@ -355,7 +355,7 @@ static int dump(const char *path)
 	char *text;
 	size_t length;
 
-	if (file_read(path, 1024 * 1024, &text, &length, &err) || !text) {
+	if (file_read(path, 1024UL * 1024, &text, &length, &err) || !text) {
 		fprintf(stderr, "%s: cannot be read\n", path);
 		return -1;
 	}

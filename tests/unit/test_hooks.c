@@ -150,7 +150,7 @@ static void test_the_time_limit(void **state)
 	assert_ok(file_read(output, 100, &text, &length, &err));
 	clock_sleep(50);
 	/* The background process is gone: no such process, or a zombie. */
-	snprintf(path, sizeof(path), "/proc/%d/exe", atoi(text));
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)strtol(text, NULL, 10));
 	assert_int_equal(access(path, F_OK), -1);
 	free(text);
 }
@@ -175,7 +175,7 @@ static void test_a_background_process_is_not_waited_for(void **state)
 	assert_int_equal(run(15000), 0);
 	assert_true(clock_monotonic() - start < 10000);
 	assert_ok(file_read(output, 100, &text, &length, &err));
-	assert_int_equal(kill(atoi(text), SIGKILL), 0);
+	assert_int_equal(kill((int)strtol(text, NULL, 10), SIGKILL), 0);
 	free(text);
 }
 

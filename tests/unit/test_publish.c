@@ -146,6 +146,8 @@ static void test_what_would_change_another_entry_is_refused(void **state)
 		"A=`x\r\n" KEY "=old`b\r\nB=`\r\n",
 		"A=1\nB:",   /* no entry, but with a newline it is one */
 		"A=1\nB:\n", /* its value may be on the next line */
+		KEY ":",     /* the same with our own key */
+		KEY KEY ":",
 	};
 
 	(void)state;
@@ -204,7 +206,7 @@ static void test_random_texts(void **state)
 {
 	static const char *const pieces[] = {
 		KEY,
-		KEY "=",
+		(KEY "="),
 		"A",
 		"=",
 		" = ",
@@ -229,7 +231,7 @@ static void test_random_texts(void **state)
 		"-",
 		".",
 		"asst_x",
-		"\n" KEY "=old\n",
+		("\n" KEY "=old\n"),
 	};
 	unsigned seed = (unsigned)clock_now();
 	int refused = 0, rounds = 4000;

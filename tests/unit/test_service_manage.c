@@ -125,6 +125,10 @@ static void test_room_for_metadata(void **state)
 			 OAM_OK);
 	assert_non_null(strstr(metadata, ASSISTANT_META_NONCE));
 	assert_null(strstr(metadata, "created_by"));
+	assert_int_equal(update(service, current,
+				"{\"metadata\":{\"" ASSISTANT_META_NONCE "\":\"x\"}}",
+				metadata),
+			 OAM_E_RESERVED_METADATA);
 }
 
 static void check_page(struct service *service, struct upstream_page page,

@@ -1,4 +1,6 @@
 /* store: what the SQL promises, and that every failure leaves the store as it was. */
+#include <sqlite3.h>
+
 #include "temp_store.h"
 
 static int setup(void **state)
@@ -421,6 +423,72 @@ static void test_an_error_stops_what_follows(void **state)
 	assert_int_equal(err.code, OAM_E_INTERNAL);
 }
 
+static int64_t interval_of(struct store *store, const char *name)
+{
+	struct oam_error err = { 0 };
+	struct profile profile;
+
+	assert_int_equal(store_profile_find(store, name, &profile, &err), 1);
+	assert_string_equal(profile.name, name);
+	return profile.interval;
+}
+
+/* A profile is kept as long as the file is the same: nobody may see an old one for it. */
+static void test_a_profile_is_never_stale(void **state)
+{
+	struct temp_store *temp = *state;
+	struct store *store = temp->store, *other;
+	struct profile one = add_profile(store, "one"), two = add_profile(store, "two");
+	struct oam_error err = { 0 };
+
+	assert_ok(store_open(temp->path, &other, &err));
+	for (int64_t hours = 1; hours < 20; hours++) {
+		struct store *writer = hours % 3 ? other : store;
+
+		assert_ok(store_profile_set_interval(writer, one.id, hours * 3600000,
+						     &err));
+		for (int turn = 0; turn < 3; turn++) {
+			assert_int_equal(interval_of(store, "one"), hours * 3600000);
+			assert_int_equal(interval_of(other, "one"), hours * 3600000);
+		}
+		assert_int_equal(interval_of(store, "two"), two.interval);
+	}
+
+	/* Within a transaction its own changes are seen, and after a rollback they are not. */
+	assert_ok(store_begin(store, &err));
+	assert_ok(store_profile_set_interval(store, one.id, 60000, &err));
+	assert_int_equal(interval_of(store, "one"), 60000);
+	assert_int_equal(interval_of(other, "one"), 19 * 3600000);
+	store_rollback(store);
+	assert_int_equal(interval_of(store, "one"), 19 * 3600000);
+	assert_int_equal(interval_of(other, "one"), 19 * 3600000);
+	store_close(other);
+}
+
+/* A write-ahead log leaves the counter alone that tells of changes. */
+static void test_a_profile_is_never_stale_with_a_log(void **state)
+{
+	struct temp_store *temp = *state;
+	struct profile one = add_profile(temp->store, "one");
+	struct store *other;
+	struct oam_error err = { 0 };
+	sqlite3 *db;
+
+	store_close(temp->store);
+	assert_int_equal(sqlite3_open(temp->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	assert_ok(store_open(temp->path, &temp->store, &err));
+	assert_ok(store_open(temp->path, &other, &err));
+	for (int64_t hours = 1; hours < 20; hours++) {
+		assert_ok(
+			store_profile_set_interval(other, one.id, hours * 3600000, &err));
+		assert_int_equal(interval_of(temp->store, "one"), hours * 3600000);
+	}
+	store_close(other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -444,6 +512,8 @@ int main(void)
 		TEST(test_rotation_life),
 		TEST(test_a_transaction_is_all_or_nothing),
 		TEST(test_an_error_stops_what_follows),
+		TEST(test_a_profile_is_never_stale),
+		TEST(test_a_profile_is_never_stale_with_a_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "expect.h"
 #include "token.h"
+#include "token_cache.h"
 
 #define SECRET "3f9a1c7e5b2d8460af13579bdf02468ace13579bdf02468ace9f8e7d6c5b4a39"
 #define NOW    (INT64_C(1800000000) * CLOCK_SECOND)
@@ -115,9 +116,16 @@ static void test_a_changed_character_is_noticed(void **state)
 
 static void test_malformed(void **state)
 {
-	static const char *const bad[] = {
-		"", ".", "..", "...", "a.b", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "=.=.="
-	};
+	static const char *const bad[] = { "",
+					   ".",
+					   "..",
+					   "...",
+					   "a.b",
+					   "a.b.c",
+					   "eyJhbGciOiJub25lIn0.e30.",
+					   "=.=.=",
+					   "a~.b.c",
+					   "ab.c.d~" };
 	struct settings settings = good_settings();
 	char *long_one = malloc(TOKEN_MAX + 2);
 
@@ -524,7 +532,7 @@ static const struct {
 };
 
 /* "" when the token at `row` got what it should, else what it got. */
-static const char *raw_verdict(const struct token_verifier *verifier, size_t row,
+static const char *raw_verdict(struct token_verifier *verifier, size_t row,
 			       struct oam_error *fault)
 {
 	struct json_object *claims;
@@ -772,6 +780,19 @@ static void test_public_key_files(void **state)
 	unlink(path);
 }
 
+static void test_a_folder_is_no_key(void **state)
+{
+	char path[] = "/", rs256[] = "RS256";
+	struct settings settings = { .jwt_alg = rs256, .jwt_public_key = path };
+	struct token_verifier *verifier;
+	struct oam_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(token_verifier_open(&settings, &verifier, &err), -1);
+	assert_non_null(strstr(err.message, "cannot be read"));
+	assert_null(verifier);
+}
+
 static void test_only_hmac_signs(void **state)
 {
 	static char algorithms[][6] = { "RS256", "ES512", "none", "hs256", "" };
@@ -859,6 +880,75 @@ static void test_a_nul_in_a_scope_ends_no_word(void **state)
 	assert_manages("scope=w", "{\"scope\":\"r w\\u0000x\"}", false);
 }
 
+static int verify(struct token_verifier *verifier, const char *token, int64_t now)
+{
+	struct oam_error err = { 0 };
+	struct json_object *claims;
+	int result = token_verify(verifier, token, now, &claims, &err);
+
+	assert_true((result == 0) == (claims != NULL));
+	json_object_put(claims);
+	return result;
+}
+
+/* A signature is remembered; that says nothing about the time, nor about other tokens. */
+static void test_a_remembered_token(void **state)
+{
+	struct settings settings = good_settings();
+	char *token = sign(&settings, "{\"nbf\":1799999990,\"exp\":1800000001}");
+	struct token_verifier *verifier;
+	struct oam_error err = { 0 };
+	size_t length = strlen(token);
+
+	(void)state;
+	assert_ok(token_verifier_open(&settings, &verifier, &err));
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(verify(verifier, token, NOW), 0);
+	assert_int_equal(verify(verifier, token, NOW + 1 * CLOCK_SECOND), -1);
+	assert_int_equal(verify(verifier, token, NOW - 11 * CLOCK_SECOND), -1);
+	assert_int_equal(verify(verifier, token, NOW), 0);
+	for (size_t i = 0; i < length; i++) {
+		char good = token[i];
+
+		token[i] = good == 'A' ? 'B' : 'A';
+		assert_int_equal(verify(verifier, token, NOW), -1);
+		token[i] = '\0';
+		assert_int_equal(verify(verifier, token, NOW), -1);
+		token[i] = good;
+	}
+	assert_int_equal(verify(verifier, token, NOW), 0);
+	token_verifier_close(verifier);
+	free(token);
+}
+
+/* More tokens than are remembered, in turns: each gets its own claims. */
+static void test_many_tokens(void **state)
+{
+	enum { TOKENS = 2 * TOKEN_CACHE_SLOTS + 1 };
+	struct settings settings = good_settings();
+	struct token_verifier *verifier;
+	struct oam_error err = { 0 };
+	struct json_object *claims;
+	char *tokens[TOKENS], text[64];
+
+	(void)state;
+	assert_ok(token_verifier_open(&settings, &verifier, &err));
+	for (int i = 0; i < TOKENS; i++) {
+		snprintf(text, sizeof(text), "{\"n\":%d,\"exp\":1800000001}", 100 + i);
+		tokens[i] = sign(&settings, text);
+	}
+	for (int turn = 0; turn < 3 * TOKENS; turn++) {
+		int i = turn * 7 % TOKENS;
+
+		assert_ok(token_verify(verifier, tokens[i], NOW, &claims, &err));
+		assert_int_equal(json_object_get_int(json_member(claims, "n")), 100 + i);
+		json_object_put(claims);
+	}
+	for (int i = 0; i < TOKENS; i++)
+		free(tokens[i]);
+	token_verifier_close(verifier);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -874,10 +964,13 @@ int main(void)
 		cmocka_unit_test(test_what_opens),
 		cmocka_unit_test(test_placeholders_open_nothing),
 		cmocka_unit_test(test_public_key_files),
+		cmocka_unit_test(test_a_folder_is_no_key),
 		cmocka_unit_test(test_only_hmac_signs),
 		cmocka_unit_test(test_claims_survive),
 		cmocka_unit_test(test_more_rights_to_manage),
 		cmocka_unit_test(test_a_nul_in_a_scope_ends_no_word),
+		cmocka_unit_test(test_a_remembered_token),
+		cmocka_unit_test(test_many_tokens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
