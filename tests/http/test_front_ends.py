@@ -42,7 +42,7 @@ class FrontEnd(Site):
         self.deploy = self.folder / "deploy"
         self.scratch = self.folder / "scratch"
         self.scratch.mkdir()
-        shutil.copytree(BUILD / "cgi", self.programs, ignore=shutil.ignore_patterns("*.[do]"))
+        shutil.copytree(BUILD / "cgi", self.programs, ignore=shutil.ignore_patterns("*.*"))
         shutil.copytree(ROOT / "deploy", self.deploy)
 
     @property

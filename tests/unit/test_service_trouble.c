@@ -246,6 +246,17 @@ static void renew_meanwhile(void)
 	service_close(other);
 }
 
+static void promote_meanwhile(void)
+{
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+
+	assert_ok(store_assistant_own(t->temp.store, "asst_theirs", UPSTREAM_EMBEDDED,
+				      config, 1, 1, LABEL_PENDING, 1, &err));
+	assert_ok(store_assistant_promote(t->temp.store, 1, "asst_theirs", 1, &err));
+	json_object_put(config);
+}
+
 static void fail_meanwhile(void)
 {
 	struct json_object *config = parse("{\"model\":\"m\"}");
@@ -277,7 +288,22 @@ static void test_another_was_faster(void **state)
 	assert_string_equal(profile_of(PROFILE_DEFAULT).previous, id);
 }
 
-/* Who waits for another's assistant shares its failure. */
+/* Who waits for another's assistant gets it, or shares its failure. */
+static void test_another_made_it(void **state)
+{
+	struct profile profile = profile_of(PROFILE_DEFAULT);
+	struct oam_error err = { 0 };
+	char id[ASSISTANT_ID_SIZE];
+	struct lease lease;
+
+	(void)state;
+	assert_int_equal(service_lease_try(t->service, &profile, &lease, &err), 1);
+	meanwhile = promote_meanwhile;
+	assert_int_equal(current(id), OAM_OK);
+	assert_string_equal(id, "asst_theirs");
+	service_lease_release(t->service, &lease);
+}
+
 static void test_another_failed(void **state)
 {
 	struct profile profile = profile_of(PROFILE_DEFAULT);
@@ -636,6 +662,7 @@ int main(void)
 		TEST(test_a_lock_that_cannot_be_had),
 		TEST(test_while_another_has_the_lease),
 		TEST(test_another_was_faster),
+		TEST(test_another_made_it),
 		TEST(test_another_failed),
 		TEST(test_another_is_at_it),
 		TEST(test_an_env_file_that_cannot_be_read),
