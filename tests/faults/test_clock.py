@@ -97,6 +97,7 @@ def test_a_lease_of_the_future_is_over(site):
     ask(site, "current", NOW)
     eventually(lambda: ask(site, "current", NOW)["data"]["assistantId"] != old)
     assert rotations(site) == 2
+    eventually(lambda: site.sql("SELECT count(*) FROM lease") == [(0,)])
     # One of now is believed.
     site.sql(
         "INSERT OR REPLACE INTO lease SELECT 1, 'refresh pid 1', 0, refreshed_at + 60000 "
