@@ -1,7 +1,7 @@
 /*
  * Builds the tree of a text that json_scan() found good, so that nothing is looked at
- * twice. json-c's own parser crashes, leaks, or leaves something out and says that all
- * went well, when memory runs out.
+ * twice. When memory runs out, json-c's own parser crashes, leaks, or leaves something out
+ * and says that all went well; and it loses some escaped characters beyond U+FFFF.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -20,12 +20,18 @@ static void check_round_trip(struct json_object *tree)
 	free(text);
 }
 
-/* json-c's own parser, which takes more texts than we, makes the same tree of ours. */
+/*
+ * json-c's own parser, which takes more texts than we, makes the same tree of ours. But for
+ * escaped pairs of surrogates: it takes U+1D800 to U+1DBFF and the like for half of one.
+ */
 static void check_like_json_c(struct json_object *tree, const char *text, size_t size)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+	struct json_tokener *tokener;
 	struct json_object *theirs;
 
+	if (strcasestr(text, "\\ud"))
+		return;
+	tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
 	claim(tokener);
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	theirs = json_tokener_parse_ex(tokener, text, (int)size + 1);

@@ -524,6 +524,9 @@ static void accepts(void **state)
 		{ BYTES("{\"a\":[]}"), NULL },
 		{ BYTES("{\n\"a\" :\t\"b\"\r\n}"), "{\"a\":\"b\"}" },
 		{ BYTES("{\"\\u0041\\ud83d\\ude00\":1}"), "{\"A\xF0\x9F\x98\x80\":1}" },
+		/* json-c takes the sum of these halves for another half */
+		{ BYTES("[\"\\ud836\\ude00\\ud800\\udc00\\udbff\\udfff\"]"),
+		  "[\"\xF0\x9D\xA8\x80\xF0\x90\x80\x80\xF4\x8F\xBF\xBF\"]" },
 		{ BYTES("{\"a\":null,\"b\":true,\"c\":false}"), NULL },
 		/* strings */
 		{ BYTES("[\"\\u0060\\u012a\\u12AB\"]"), "[\"`\xC4\xAA\xE1\x8A\xAB\"]" },
