@@ -358,7 +358,7 @@ def test_a_killed_supervisor_has_an_heir(site):
         assert current(site) == id
         eventually(lambda: len(site.processes("current")) == 3)
         assert supervisor(site, "current") != old
-    victims = site.workers("current")
+    victims = eventually(lambda: len(w := site.workers("current")) == 2 and w)
     os.kill(victims[0], signal.SIGKILL)
     eventually(lambda: len(set(site.workers("current")) - {victims[0]}) == 2)
     site.make_due()

@@ -42,8 +42,8 @@ def test_client(site, mode, least):
 def test_client_and_a_busy_store(site):
     lock = sqlite3.connect(site.db, isolation_level=None, check_same_thread=False)
     lock.execute("BEGIN EXCLUSIVE")
-    # longer than the programs wait, so that the first answer is 503
-    threading.Timer(7, lock.execute, ["ROLLBACK"]).start()
+    # longer than a client takes to start and the programs wait, so that the first answer is 503
+    threading.Timer(15, lock.execute, ["ROLLBACK"]).start()
     assert client(site, "busy") == 2
     lock.close()
     assert site.sql("SELECT count(*) FROM assistant") == [(1,)]
