@@ -78,13 +78,13 @@ def web_server(site):
 def measure_rivals(site, id, folder):
     """Each framework with one process and with one on each core; ours behind each server."""
     ours = {"lighttpd": site}
+    folder.chmod(0o755)  # these run as www-data
     for kind in (Nginx, Apache):
         name = kind.__name__.lower()
         (folder / name).mkdir()
         (folder / name).chmod(0o755)
         ours[name] = kind(folder / name, {"OAM_WORKERS": CORES}).migrate().start()
         ours[name].post("/initialize")
-    folder.chmod(0o755)
     kinds = [(f, n) for f in ("express", "fastify") for n in sorted({1, CORES})]
     rivals = {f"{f}, {n} process{'es' * (n > 1)}": Rival(f, n, site, id) for f, n in kinds}
     try:
