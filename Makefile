@@ -186,7 +186,8 @@ bench:
 	    echo 'bench: no better-sqlite3' >&2; }
 	PATH=$$PATH:/usr/sbin PYTHONDONTWRITEBYTECODE=1 \
 	    /usr/bin/python3 tests/bench/run.py $(B)
-	PATH=$$PATH:/usr/sbin OAM_BUILD=$(B) /usr/bin/python3 tests/bench/growth.py
+	PATH=$$PATH:/usr/sbin PYTHONDONTWRITEBYTECODE=1 OAM_BUILD=$(abspath $(B)) \
+	    /usr/bin/python3 tests/bench/growth.py
 
 soak:
 	deploy/install-packages run check
