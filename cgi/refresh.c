@@ -12,8 +12,7 @@ static int refresh(struct service *service, const struct request *request,
 	if (service_refresh(service, request->profile, &refresh, err))
 		return -1;
 	json_write_string(data, "newAssistantId", refresh.new_id);
-	json_write_string(data, "previousAssistantId",
-			  refresh.previous_id[0] ? refresh.previous_id : NULL);
+	json_write_filled(data, "previousAssistantId", refresh.previous_id);
 	json_write_string(data, "status", "refreshed");
 	return 0;
 }

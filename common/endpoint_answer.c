@@ -19,19 +19,14 @@ static void begin_success(const struct endpoint *endpoint, struct json_writer *b
 	json_write_begin(body, "data");
 }
 
-static const char *or_null(const char *text)
-{
-	return text[0] ? text : NULL;
-}
-
 static void write_upstream(const struct oam_error *cause, struct json_writer *body)
 {
 	json_write_begin(body, "upstream");
 	json_write_integer(body, "status", cause->upstream.status);
-	json_write_string(body, "type", or_null(cause->upstream.type));
-	json_write_string(body, "code", or_null(cause->upstream.code));
-	json_write_string(body, "param", or_null(cause->upstream.param));
-	json_write_string(body, "message", or_null(cause->upstream.message));
+	json_write_filled(body, "type", cause->upstream.type);
+	json_write_filled(body, "code", cause->upstream.code);
+	json_write_filled(body, "param", cause->upstream.param);
+	json_write_filled(body, "message", cause->upstream.message);
 	json_write_end(body);
 }
 
@@ -62,7 +57,7 @@ static void write_failure(const struct incoming *incoming, const struct oam_erro
 	json_write_string(body, "message", cause->message);
 	json_write_begin(body, "error");
 	json_write_string(body, "code", error_code(cause->code));
-	json_write_string(body, "param", or_null(cause->param));
+	json_write_filled(body, "param", cause->param);
 	write_details(cause, body);
 	json_write_end(body);
 	json_write_end(body);

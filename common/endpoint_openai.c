@@ -84,7 +84,7 @@ static void write_failure(const struct incoming *incoming, const struct oam_erro
 	json_write_string(body, "message", message);
 	json_write_string(body, "type",
 			  *status >= 500 ? "server_error" : "invalid_request_error");
-	json_write_string(body, "param", cause->param[0] ? cause->param : NULL);
+	json_write_filled(body, "param", cause->param);
 	json_write_string(body, "code", code_of(cause->code));
 	json_write_end(body);
 	json_write_end(body);

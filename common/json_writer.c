@@ -117,6 +117,11 @@ void json_write_string(struct json_writer *writer, const char *name, const char 
 	append(writer, "\"", 1);
 }
 
+void json_write_filled(struct json_writer *writer, const char *name, const char *text)
+{
+	json_write_string(writer, name, text[0] ? text : NULL);
+}
+
 void json_write_integer(struct json_writer *writer, const char *name, int64_t value)
 {
 	char digits[24], *at = digits + sizeof(digits);

@@ -33,6 +33,8 @@ void json_write_end(struct json_writer *writer);
 
 /* A member of the object that was begun last. NULL text is null. */
 void json_write_string(struct json_writer *writer, const char *name, const char *text);
+void json_write_filled(struct json_writer *writer, const char *name,
+		       const char *text); /* "" is null */
 void json_write_integer(struct json_writer *writer, const char *name, int64_t value);
 void json_write_decimal(struct json_writer *writer, const char *name, double value);
 void json_write_boolean(struct json_writer *writer, const char *name, bool value);

@@ -160,30 +160,25 @@ static void write_time(struct json_writer *writer, const char *name, int64_t ms)
 	json_write_string(writer, name, ms ? text : NULL);
 }
 
-static const char *or_null(const char *text)
-{
-	return text[0] ? text : NULL;
-}
-
 void service_status_write(const struct service_status *status, struct json_writer *writer)
 {
 	const struct profile *profile = &status->profile;
 
-	json_write_string(writer, "assistantId", or_null(profile->current));
+	json_write_filled(writer, "assistantId", profile->current);
 	write_time(writer, "lastRefresh", profile->refreshed_at);
 	json_write_integer(writer, "refreshInterval", profile->interval);
 	json_write_boolean(writer, "needsRefresh", status->needs_refresh);
 	json_write_string(writer, "profile", profile->name);
-	json_write_string(writer, "previousAssistantId", or_null(profile->previous));
+	json_write_filled(writer, "previousAssistantId", profile->previous);
 	write_time(writer, "nextRefresh", status->next_refresh);
 	json_write_boolean(writer, "refreshing", status->refreshing);
 	json_write_boolean(writer, "stale", status->stale);
 	json_write_integer(writer, "consecutiveFailures", profile->failures);
-	json_write_string(writer, "lastError", or_null(profile->last_error));
+	json_write_filled(writer, "lastError", profile->last_error);
 	write_time(writer, "lastFailure", profile->failed_at);
 	json_write_boolean(writer, "published",
 			   profile->publish_at == 0 && profile->published[0] != '\0');
-	json_write_string(writer, "publishError", or_null(profile->publish_error));
+	json_write_filled(writer, "publishError", profile->publish_error);
 	json_write_integer(writer, "assistants", profile->assistants);
 	json_write_integer(writer, "keepCount", status->keep_count);
 	json_write_string(writer, "environmentKey", profile->env_key);

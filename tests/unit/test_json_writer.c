@@ -66,6 +66,19 @@ static void test_no_members(void **state)
 	json_writer_free(&writer);
 }
 
+static void test_nothing_is_null_where_it_has_to_be_filled(void **state)
+{
+	struct json_writer writer = { 0 };
+
+	(void)state;
+	json_write_begin(&writer, NULL);
+	json_write_filled(&writer, "a", "");
+	json_write_filled(&writer, "b", "x");
+	json_write_end(&writer);
+	assert_string_equal(writer.text, "{\"a\":null,\"b\":\"x\"}");
+	json_writer_free(&writer);
+}
+
 static void test_every_byte(void **state)
 {
 	(void)state;
@@ -143,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_no_members),
+		cmocka_unit_test(test_nothing_is_null_where_it_has_to_be_filled),
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_nothing_written_is_no_text),
