@@ -11,8 +11,7 @@
 
 #include "clock.h"
 
-#define ANSWER_MAX      (64L * 1024 * 1024) /* a page of 100 with the longest instructions */
-#define CONNECT_TIMEOUT 5000L               /* ms */
+#define CONNECT_TIMEOUT 5000L /* ms */
 
 struct http_client {
 	CURL *curl;
@@ -96,7 +95,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 	size_t more = size * count;
 	char *grown;
 
-	if (answer->length + more > ANSWER_MAX)
+	answer->too_large = answer->length + more > HTTP_ANSWER_MAX;
+	if (answer->too_large)
 		return 0; /* curl ends with CURLE_WRITE_ERROR */
 	grown = realloc(answer->body, answer->length + more + 1);
 	if (!grown)

@@ -12,6 +12,7 @@ static struct temp_service *t;
 static struct {
 	struct json_object *assistants;
 	int made;
+	void (*meanwhile)(void); /* what others do before a deletion, or NULL */
 	enum oam_code create, retrieve, modify, remove, list; /* OAM_OK: it works */
 } server;
 
@@ -111,35 +112,36 @@ static int far_remove(struct upstream *u, const char *id, struct oam_error *err)
 }
 
 static int far_remove_all(struct upstream *u, struct json_object *ids,
-			  upstream_removed *done, void *context, struct oam_error *err)
+			  const struct upstream_remover *remover, struct oam_error *err)
 {
-	(void)err;
 	for (size_t i = 0; i < json_object_array_length(ids); i++) {
 		const char *id = json_object_get_string(
 			json_object_array_get_idx(ids, i));
 		struct oam_error result = { 0 };
 
+		if (server.meanwhile)
+			server.meanwhile();
+		if (remover->may(id, remover->context, err) <= 0)
+			continue;
 		far_remove(u, id, &result);
-		done(id, &result, context);
+		remover->done(id, &result, remover->context);
 	}
-	return 0;
+	return error_result(err);
 }
 
 /* Newest first, and all of them. */
-static int far_list(struct upstream *u, const struct upstream_page *page,
-		    struct json_object **assistants, struct oam_error *err)
+static int far_each(struct upstream *u, const struct upstream_page *page,
+		    upstream_visit *visit, void *context, struct oam_error *err)
 {
+	int over = 0;
+
 	(void)u;
 	(void)page;
-	*assistants = NULL;
 	if (raise_fault(server.list, err))
 		return -1;
-	*assistants = json_new_array(err);
-	for (size_t i = json_object_array_length(server.assistants); i-- > 0;)
-		json_append(
-			*assistants,
-			json_object_get(json_object_array_get_idx(server.assistants, i)),
-			err);
+	for (size_t i = json_object_array_length(server.assistants); !over && i-- > 0;)
+		over = visit(json_object_array_get_idx(server.assistants, i), context,
+			     err);
 	return error_result(err);
 }
 
@@ -160,7 +162,7 @@ static int setup(void **state)
 	upstream->modify = far_modify;
 	upstream->remove = far_remove;
 	upstream->remove_all = far_remove_all;
-	upstream->list = far_list;
+	upstream->each = far_each;
 	return 0;
 }
 
