@@ -339,21 +339,71 @@ static void test_all_but_what_is_in_use(void **state)
 	json_object_put(config);
 }
 
+static enum oam_code delete_all(const char *wanted, const char *expected)
+{
+	struct service_cleanup cleanup = { .deleted = parse(wanted) };
+	struct oam_error err = { 0 };
+
+	service_delete_all(t->service, &cleanup, &err);
+	assert_string_equal(json_text(cleanup.deleted), expected);
+	assert_int_equal(json_object_array_length(cleanup.failed), 0);
+	json_object_put(cleanup.deleted);
+	json_object_put(cleanup.failed);
+	return err.code;
+}
+
+static void adopt_x(void)
+{
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+
+	server.meanwhile = NULL;
+	assert_ok(store_assistant_own(t->temp.store, "asst_x", URL, config, 1,
+				      profile_of(PROFILE_DEFAULT).id, LABEL_PENDING, 1,
+				      &err));
+	json_object_put(config);
+}
+
 /* Between the look and the deletion it became the current one. */
 static void test_looked_at_as_late_as_can_be(void **state)
 {
-	struct service_cleanup cleanup = { .deleted = parse(
-						   "[\"asst_far1\",\"asst_x\"]") };
+	(void)state;
+	put("{\"id\":\"asst_x\",\"model\":\"m\"}");
+	put("{\"id\":\"asst_y\",\"model\":\"m\"}");
+	refresh(PROFILE_DEFAULT);
+	server.meanwhile = adopt_x;
+	assert_int_equal(
+		delete_all("[\"asst_far1\",\"asst_x\",\"asst_y\"]", "[\"asst_y\"]"),
+		OAM_OK);
+	assert_true(has("asst_far1") && has("asst_x"));
+}
+
+/* What another process adopts or deletes just now is left to it. */
+static void test_claimed_by_another(void **state)
+{
 	struct oam_error err = { 0 };
+	int claim;
 
 	(void)state;
 	put("{\"id\":\"asst_x\",\"model\":\"m\"}");
-	refresh(PROFILE_DEFAULT);
-	assert_ok(service_delete_all(t->service, &cleanup, &err));
-	assert_string_equal(json_text(cleanup.deleted), "[\"asst_x\"]");
-	assert_true(has("asst_far1"));
-	json_object_put(cleanup.deleted);
-	json_object_put(cleanup.failed);
+	put("{\"id\":\"asst_y\",\"model\":\"m\"}");
+	assert_int_equal(service_claim_try(t->service, "asst_x", &claim, &err), 1);
+	assert_int_equal(delete_all("[\"asst_x\",\"asst_y\"]", "[\"asst_y\"]"), OAM_OK);
+	assert_true(has("asst_x"));
+	t->service->upstream->deadline = clock_monotonic();
+	assert_int_equal(service_delete(t->service, "asst_x", &err), -1);
+	assert_int_equal(err.code, OAM_E_CONFLICT);
+	service_claim_release(&claim);
+	/* A cleanup lets go of all that it claimed. */
+	assert_int_equal(delete_all("[\"asst_x\",\"asst_y\"]", "[\"asst_x\",\"asst_y\"]"),
+			 OAM_OK);
+	err = (struct oam_error){ 0 };
+	for (int i = 0; i < 2; i++) {
+		const char *id = i ? "asst_x" : "asst_y";
+
+		assert_int_equal(service_claim_try(t->service, id, &claim, &err), 1);
+		service_claim_release(&claim);
+	}
 }
 
 /* ---- one assistant ---- */
@@ -557,6 +607,7 @@ int main(void)
 		TEST(test_a_list_that_fails),
 		TEST(test_all_but_what_is_in_use),
 		TEST(test_looked_at_as_late_as_can_be),
+		TEST(test_claimed_by_another),
 		TEST(test_updates),
 		TEST(test_deletions),
 		TEST(test_verification),
