@@ -26,7 +26,7 @@ struct http_answer {
 	bool timed_out;
 	bool too_large; /* more than HTTP_ANSWER_MAX: it was cut off */
 	char *body;     /* '\0' behind it; the caller frees; NULL without an answer */
-	size_t length;
+	size_t length, size; /* bytes of the body, and of its memory */
 	int64_t retry_after; /* ms from retry-after-ms or Retry-After; -1: not given */
 	int should_retry;    /* x-should-retry: 1, 0, or -1 when not given */
 	char reason[256];    /* for the log and the caller: why there was no answer */
