@@ -51,6 +51,7 @@ STATUS = {
     "environmentKey": str,
     "upstream": str,
 }
+BRIEF = {name: STATUS[name] for name in list(STATUS)[:4]}
 CLEANUP = {
     "deletedAssistants": [ID],
     "deletedCount": int,
@@ -61,17 +62,20 @@ CLEANUP = {
 
 ANSWERS = [
     ("POST", "/initialize", {}, "Assistant initialized.",
-     {"assistantId": ID, "status": "initialized"}),
+     {"assistantId": ID, "status": BRIEF}),
     ("POST", "/initialize", None, "Assistant initialized.",
-     {"assistantId": ID, "status": "initialized"}),
+     {"assistantId": ID, "status": BRIEF}),
     ("GET", "/current", None, "Current assistant retrieved.",
-     {"assistantId": ID, "status": "active"}),
+     {"assistantId": ID, "status": BRIEF, "message": "Current assistant retrieved."}),
     ("POST", "/refresh", {"config": {"name": "X"}}, "Assistant refreshed.",
-     {"newAssistantId": ID, "previousAssistantId": ID, "status": "refreshed"}),
+     {"newAssistantId": ID, "previousAssistantId": ID, "status": BRIEF,
+      "message": "Assistant refreshed."}),
     ("POST", "/refresh", {}, "Assistant refreshed.",
-     {"newAssistantId": ID, "previousAssistantId": ID, "status": "refreshed"}),
+     {"newAssistantId": ID, "previousAssistantId": ID, "status": BRIEF,
+      "message": "Assistant refreshed."}),
     ("POST", "/refresh", None, "Assistant refreshed.",
-     {"newAssistantId": ID, "previousAssistantId": ID, "status": "refreshed"}),
+     {"newAssistantId": ID, "previousAssistantId": ID, "status": BRIEF,
+      "message": "Assistant refreshed."}),
     ("GET", "/list", None, "Assistants listed.", {"assistants": [ASSISTANT], "count": int}),
     ("GET", "/list?limit=1", None, "Assistants listed.",
      {"assistants": [ASSISTANT], "count": 1}),
@@ -85,7 +89,7 @@ ANSWERS = [
     ("POST", "/cleanup", None, "Cleanup finished.", {**CLEANUP, "keepCount": 5}),
     ("GET", "/status", None, "Status retrieved.", STATUS),
     ("PUT", "/refresh-interval", {"intervalMs": DAY}, "Refresh interval updated.",
-     {"newIntervalMs": DAY, "newIntervalHours": (int, float), "status": "updated"}),
+     {"newIntervalMs": DAY, "newIntervalHours": (int, float), "status": BRIEF}),
 ]  # fmt: skip
 
 
@@ -547,7 +551,7 @@ def test_intervals(ready, ms, hours):
     ready.put("/refresh-interval", {"intervalMs": DAY})
     assert (data["newIntervalMs"], type(data["newIntervalMs"])) == (ms, int)
     assert data["newIntervalHours"] == pytest.approx(hours)
-    assert isinstance(data["status"], str)
+    assert data["status"] == {name: status[name] for name in BRIEF}
     assert (status["refreshInterval"], status["needsRefresh"]) == (ms, False)
     assert status["lastRefresh"] == before["lastRefresh"], "it does not restart the interval"
     if ms == 0:
