@@ -158,7 +158,7 @@ def test_every_field(ready, method, path, body, message, shape):
     path = path.replace("ID", current(ready))
     reply = ready.request(method, path, body)
     assert reply.status == 200, reply.raw
-    assert reply.json.keys() == {"success", "message", "data"}
+    assert reply.json.keys() == {"success", "message", "data", "timestamp"}
     assert (reply.json["success"], reply.json["message"]) == (True, message)
     assert fits(reply.data, shape), reply.data
 
@@ -199,7 +199,7 @@ def test_request_ids_are_echoed_when_harmless(ready, path, given, kept):
 def test_an_error_has_its_own_fields_only(ready):
     reply = ready.get("/details/asst_x")
     assert reply.status == 404 and reply.headers["content-type"] == "application/json"
-    assert reply.json.keys() == {"success", "message", "error"}
+    assert reply.json.keys() == {"success", "message", "data", "error", "timestamp"}
     assert fits(reply.error, {"code": str, "param": (str, None), "details": (dict, None)})
     for secret in (str(ready.folder), "SELECT", "sqlite", ".c:"):
         assert secret not in reply.raw.decode()
