@@ -74,7 +74,7 @@ SQL      := $(sort $(wildcard sql/*.sql))
 ENDPOINT := $(patsubst cgi/%.c,$(B)/cgi/%,$(wildcard cgi/*.c))
 COMMAND  := $(B)/cli/oam $(B)/cli/oam-refresh
 CLI      := $(filter-out $(COMMAND:$(B)/%=%.c),$(wildcard cli/*.c))
-VERSION  := 0.1.0
+VERSION  := 0.2.0
 UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 OBJECTS  := $(COMMON:%.c=$(B)/%.o) $(B)/sql/migrations.o
 LIBRARY  := $(filter-out $(B)/common/endpoint% $(B)/common/token%,$(OBJECTS))

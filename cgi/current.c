@@ -1,15 +1,18 @@
 /* GET /current: the id to use now. */
 #include "endpoint.h"
 
+static const char message[] = "Current assistant retrieved.";
+
 static int current(struct service *service, const struct request *request,
 		   struct json_writer *data, struct oam_error *err)
 {
-	char id[ASSISTANT_ID_SIZE];
+	struct service_status status;
 
-	if (service_current(service, request->profile, id, err))
+	if (service_current_status(service, request->profile, &status, err))
 		return -1;
-	json_write_string(data, "assistantId", id);
-	json_write_string(data, "status", "active");
+	json_write_string(data, "assistantId", status.profile.current);
+	service_status_write_brief(&status, data);
+	json_write_string(data, "message", message);
 	return 0;
 }
 
@@ -18,7 +21,7 @@ int main(void)
 	static const struct endpoint endpoint = {
 		.name = "current",
 		.method = "GET",
-		.message = "Current assistant retrieved.",
+		.message = message,
 		.open = service_open,
 		.handle = current,
 	};

@@ -4,12 +4,14 @@
 static int initialize(struct service *service, const struct request *request,
 		      struct json_writer *data, struct oam_error *err)
 {
+	struct service_status status;
 	char id[ASSISTANT_ID_SIZE];
 
-	if (service_initialize(service, request->profile, id, err))
+	if (service_initialize(service, request->profile, id, err) ||
+	    service_status(service, request->profile, &status, err))
 		return -1;
 	json_write_string(data, "assistantId", id);
-	json_write_string(data, "status", "initialized");
+	service_status_write_brief(&status, data);
 	return 0;
 }
 

@@ -7,12 +7,14 @@ static int refresh_interval(struct service *service, const struct request *reque
 {
 	int64_t interval = json_object_get_int64(
 		json_member(request->body, "intervalMs"));
+	struct service_status status;
 
-	if (service_set_interval(service, request->profile, interval, err))
+	if (service_set_interval(service, request->profile, interval, err) ||
+	    service_status(service, request->profile, &status, err))
 		return -1;
 	json_write_integer(data, "newIntervalMs", interval);
 	json_write_decimal(data, "newIntervalHours", (double)interval / CLOCK_HOUR);
-	json_write_string(data, "status", interval ? "updated" : "off");
+	service_status_write_brief(&status, data);
 	return 0;
 }
 

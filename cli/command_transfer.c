@@ -79,17 +79,20 @@ static int read_lines(char *text, size_t length, struct dump *dump, struct oam_e
 	return 0;
 }
 
-/* The old system's JSON file: an assistant whose id has another name. */
+/* The old system's JSON file: an assistant with other names for its id and its time. */
 static int read_old_config(struct json_object *tree, struct dump *dump,
 			   struct oam_error *err)
 {
 	const char *id = json_member_string(tree, "assistantId");
 	struct json_object *assistant = assistant_config_of(tree, err);
+	struct json_object *created_at = json_member(tree, "createdAt");
 
 	if (!assistant)
 		return -1;
 	error_copy(dump->current, sizeof(dump->current), id);
 	json_put_string(assistant, "id", id, err);
+	if (json_object_is_type(created_at, json_type_int))
+		json_put(assistant, "created_at", json_object_get(created_at), err);
 	if (!json_member_string(assistant, "model"))
 		json_put_string(assistant, "model", "gpt-4o-mini", err);
 	return json_append(dump->assistants, assistant, err);

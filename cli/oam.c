@@ -72,6 +72,8 @@ static const struct option long_options[] = {
 
 /* ---- help ---- */
 
+#define USAGE "usage: oam COMMAND [--profile NAME] [--json] [--quiet] …\n"
+
 static void print_command(FILE *to, const struct command *command)
 {
 	fprintf(to, "  oam %s%s%s%s%s\n      %s\n", cli_colour(to, COLOUR_BOLD),
@@ -81,7 +83,7 @@ static void print_command(FILE *to, const struct command *command)
 
 static int usage(FILE *to, int status)
 {
-	fprintf(to, "usage: oam COMMAND [--profile NAME] [--json] [--quiet] …\n\n");
+	fprintf(to, USAGE "\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		print_command(to, &commands[i]);
 	fprintf(to, "\nSettings come from the environment and from the file that "
@@ -130,7 +132,7 @@ static int unknown_command(const char *name)
 	}
 	if (nearest)
 		fprintf(stderr, " Did you mean '%s'?", nearest->name);
-	fprintf(stderr, " 'oam help' lists them all.\n");
+	fprintf(stderr, "\n" USAGE "'oam help' lists the commands.\n");
 	return STATUS_USAGE;
 }
 

@@ -7,6 +7,7 @@
 #define CLOCK_SECOND INT64_C(1000)
 #define CLOCK_MINUTE (60 * CLOCK_SECOND)
 #define CLOCK_HOUR   (60 * CLOCK_MINUTE)
+#define CLOCK_DAY    (24 * CLOCK_HOUR)
 
 /* Milliseconds since 1970-01-01 00:00 UTC. May step when the machine's clock is set. */
 int64_t clock_now(void);

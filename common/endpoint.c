@@ -139,22 +139,21 @@ static int renew(void *context)
 /* ---- plain CGI ---- */
 
 /* A web server shows nothing of our standard error: answer, and keep the reason there. */
-static void say_why(const struct oam_error *err)
+static void say_why(const struct endpoint *endpoint, const struct oam_error *err)
 {
+	const struct dialect *dialect = endpoint_dialect(endpoint);
 	bool is_setting = err->code != OAM_E_NO_MEMORY;
-	char answer[512];
-	int length = snprintf(
-		answer, sizeof(answer),
-		"Status: 500 Internal Server Error\r\nContent-Type: "
-		"application/json\r\n\r\n"
-		"{\"success\":false,\"message\":\"%s\",\"error\":{\"code\":\"%s\","
-		"\"param\":null,\"details\":null}}",
-		is_setting ? "The server is misconfigured. Its log says how."
-			   : OAM_TEXT_NO_MEMORY,
-		error_code(is_setting ? OAM_E_SETTING : err->code));
+	char body[ANSWER_PLAIN_SIZE];
 
-	if (write(STDOUT_FILENO, answer, (size_t)length) < 0)
-		return;
+	dialect->plain_failure(is_setting ? OAM_E_SETTING : err->code,
+			       is_setting
+				       ? "The server is misconfigured. Its log says how."
+				       : OAM_TEXT_NO_MEMORY,
+			       body, sizeof(body));
+	dprintf(STDOUT_FILENO,
+		"Status: 500 Internal Server Error\r\nContent-Type: "
+		"application/json\r\n%s\r\n%s",
+		dialect->header, body);
 }
 
 static int serve_cgi(struct program *program)
@@ -166,7 +165,7 @@ static int serve_cgi(struct program *program)
 	workers_release_signals(); /* the web server may end us, and people the renewal */
 	if (open_session(&session)) {
 		error_set(&err, NO_MEMORY, NULL);
-		say_why(&err);
+		say_why(program->endpoint, &err);
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -224,7 +223,7 @@ int endpoint_main(const struct endpoint *endpoint)
 		log_write(LOG_LEVEL_ERROR, "cannot-start", "error", err.message, "detail",
 			  err.detail, NULL);
 		if (is_cgi)
-			say_why(&err);
+			say_why(endpoint, &err);
 	} else if (is_cgi) {
 		status = serve_cgi(&program);
 	} else {

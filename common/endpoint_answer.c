@@ -3,20 +3,33 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RETRY_AFTER "2" /* seconds: a refresh or a busy store is over by then */
+#include "clock.h"
 
-#define NO_MEMORY_BODY \
-	"{\"success\":false,\"message\":\"Out of memory.\",\"error\":{\"code\":" \
-	"\"internal_error\",\"param\":null,\"details\":null}}"
+#define RETRY_AFTER "2" /* seconds: a refresh or a busy store is over by then */
 
 /* ---- our own envelope ---- */
 
+/* When the answer was made: the last member of each. */
+static void end_envelope(struct json_writer *body)
+{
+	char now[CLOCK_ISO8601_SIZE];
+
+	clock_iso8601(clock_now(), now);
+	json_write_string(body, "timestamp", now);
+	json_write_end(body);
+}
+
 static void begin_success(const struct endpoint *endpoint, struct json_writer *body)
 {
-	json_write_begin(body, NULL);
-	json_write_boolean(body, "success", true);
-	json_write_string(body, "message", endpoint->message);
-	json_write_begin(body, "data");
+	json_write_raw(body, "{\"success\":true,\"message\":\"");
+	json_write_raw(body, endpoint->message); /* ours: nothing to escape */
+	json_write_raw(body, "\",\"data\":{");
+}
+
+static void end_success(struct json_writer *body)
+{
+	json_write_end(body);
+	end_envelope(body);
 }
 
 static void write_upstream(const struct oam_error *cause, struct json_writer *body)
@@ -47,6 +60,7 @@ static void write_details(const struct oam_error *cause, struct json_writer *bod
 	json_write_end(body);
 }
 
+/* `data` is for callers who look for the reason there; `error` has it for programs. */
 static void write_failure(const struct incoming *incoming, const struct oam_error *cause,
 			  int *status, struct json_writer *body)
 {
@@ -55,21 +69,35 @@ static void write_failure(const struct incoming *incoming, const struct oam_erro
 	json_write_begin(body, NULL);
 	json_write_boolean(body, "success", false);
 	json_write_string(body, "message", cause->message);
+	json_write_string(body, "data", cause->message);
 	json_write_begin(body, "error");
 	json_write_string(body, "code", error_code(cause->code));
 	json_write_filled(body, "param", cause->param);
 	write_details(cause, body);
 	json_write_end(body);
-	json_write_end(body);
+	end_envelope(body);
+}
+
+static void make_plain_failure(enum oam_code code, const char *message, char *text,
+			       size_t size)
+{
+	char now[CLOCK_ISO8601_SIZE];
+
+	clock_iso8601(clock_now(), now);
+	snprintf(
+		text, size,
+		"{\"success\":false,\"message\":\"%s\",\"data\":\"%s\",\"error\":"
+		"{\"code\":\"%s\",\"param\":null,\"details\":null},\"timestamp\":\"%s\"}",
+		message, message, error_code(code), now);
 }
 
 const struct dialect endpoint_own_dialect = {
 	.has_profiles = true,
 	.header = "",
 	.begin_success = begin_success,
-	.end_success = "}}",
+	.end_success = end_success,
 	.failure = write_failure,
-	.no_memory = NO_MEMORY_BODY,
+	.plain_failure = make_plain_failure,
 };
 
 /* ---- metrics ---- */
@@ -78,7 +106,7 @@ const struct dialect endpoint_metrics_dialect = {
 	.header = "",
 	.text_type = "text/plain; version=0.0.4; charset=utf-8",
 	.failure = write_failure,
-	.no_memory = NO_MEMORY_BODY,
+	.plain_failure = make_plain_failure,
 };
 
 /* ---- the answer ---- */
@@ -129,6 +157,17 @@ static void put(struct header *header, const char *text)
 		length = room;
 	memcpy(header->text + header->length, text, length);
 	header->length += length;
+}
+
+static void put_number(struct header *header, size_t number)
+{
+	char digits[24], *at = digits + sizeof(digits) - 1;
+
+	*at = '\0';
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	put(header, at);
 }
 
 static void put_field(struct header *header, const char *name, const char *value)
@@ -186,13 +225,13 @@ static void make_header(struct header *header, const struct incoming *incoming,
 	const struct dialect *dialect = request_dialect(incoming);
 	const char *type = dialect->text_type && !cause->code ? dialect->text_type
 							      : "application/json";
-	char length[24];
 
-	snprintf(length, sizeof(length), "%zu", body_length);
 	header->length = 0;
 	put_field(header, "Status", status_text(status));
 	put_field(header, "Content-Type", type);
-	put_field(header, "Content-Length", length);
+	put(header, "Content-Length: ");
+	put_number(header, body_length);
+	put(header, "\r\n");
 	put_field(header, "Cache-Control", "no-store");
 	put_field(header, "X-Content-Type-Options", "nosniff");
 	put_field(header, "X-Request-Id", incoming->request_id);
@@ -217,7 +256,7 @@ void answer_end(const struct incoming *incoming, struct json_writer *body)
 	const struct dialect *dialect = request_dialect(incoming);
 
 	if (dialect->end_success)
-		json_write_raw(body, dialect->end_success);
+		dialect->end_success(body);
 }
 
 int answer_send(struct channel *channel, const struct incoming *incoming,
@@ -226,6 +265,7 @@ int answer_send(struct channel *channel, const struct incoming *incoming,
 	const struct dialect *dialect = request_dialect(incoming);
 	struct oam_error no_memory = { 0 };
 	int status = error_status(cause->code);
+	char plain[ANSWER_PLAIN_SIZE];
 	struct header header;
 	const char *text;
 
@@ -235,7 +275,9 @@ int answer_send(struct channel *channel, const struct incoming *incoming,
 	}
 	text = body->text;
 	if (json_writer_result(body, &no_memory)) {
-		text = dialect->no_memory;
+		dialect->plain_failure(no_memory.code, no_memory.message, plain,
+				       sizeof(plain));
+		text = plain;
 		status = 500;
 		cause = &no_memory;
 	}

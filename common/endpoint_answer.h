@@ -8,6 +8,9 @@
 void answer_begin(const struct incoming *incoming, struct json_writer *body);
 void answer_end(const struct incoming *incoming, struct json_writer *body);
 
+/* Bytes that dialect->plain_failure() needs at most. */
+#define ANSWER_PLAIN_SIZE 512
+
 /*
  * Sends the answer: `body` when `cause` is empty, else the failure, which is written there
  * instead. Returns the HTTP status that was sent.

@@ -90,12 +90,20 @@ static void write_failure(const struct incoming *incoming, const struct oam_erro
 	json_write_end(body);
 }
 
+static void make_plain_failure(enum oam_code code, const char *message, char *text,
+			       size_t size)
+{
+	snprintf(text, size,
+		 "{\"error\":{\"message\":\"%s\",\"type\":\"server_error\","
+		 "\"param\":null,\"code\":\"%s\"}}",
+		 message, error_code(code));
+}
+
 const struct dialect endpoint_openai_dialect = {
 	.header = "OpenAI-Version: 2020-10-01\r\n",
 	.check = check_beta,
 	.begin_success = begin_success,
-	.end_success = "}",
+	.end_success = json_write_end,
 	.failure = write_failure,
-	.no_memory = "{\"error\":{\"message\":\"Out of memory.\",\"type\":"
-		     "\"server_error\",\"param\":null,\"code\":\"internal_error\"}}",
+	.plain_failure = make_plain_failure,
 };

@@ -146,12 +146,14 @@ static int find_endpoint(struct incoming *incoming, struct oam_error *err)
 /* Servers split the path at different places between the two variables. */
 static void read_target(const struct channel *channel, struct incoming *incoming)
 {
-	int length = snprintf(incoming->path, sizeof(incoming->path), "%s%s",
-			      request_param(channel, "SCRIPT_NAME"),
-			      request_param(channel, "PATH_INFO"));
+	const char *first = request_param(channel, "SCRIPT_NAME");
+	const char *rest = request_param(channel, "PATH_INFO");
+	char *path = incoming->path;
 
-	if (length >= (int)sizeof(incoming->path)) /* then it is nobody's, cut or not */
-		memcpy(incoming->path + sizeof(incoming->path) - 4, "...", 4);
+	if (strlen(first) + strlen(rest) < sizeof(incoming->path))
+		strcpy(stpcpy(path, first), rest);
+	else /* then it is nobody's, cut or not */
+		snprintf(path, sizeof(incoming->path), "%.126s%.126s...", first, rest);
 	incoming->method = request_param(channel, "REQUEST_METHOD");
 	incoming->is_head = strcmp(incoming->method, "HEAD") == 0;
 }
@@ -291,11 +293,14 @@ static int read_query(const struct channel *channel, struct incoming *incoming,
 	return request_check_shape(endpoint->query, incoming->view.query, err);
 }
 
+const struct dialect *endpoint_dialect(const struct endpoint *endpoint)
+{
+	return endpoint->dialect ? endpoint->dialect : &endpoint_own_dialect;
+}
+
 const struct dialect *request_dialect(const struct incoming *incoming)
 {
-	const struct dialect *dialect = incoming->endpoint->dialect;
-
-	return dialect ? dialect : &endpoint_own_dialect;
+	return endpoint_dialect(incoming->endpoint);
 }
 
 /* What only the dialect asks for. */

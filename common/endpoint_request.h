@@ -33,17 +33,21 @@ struct dialect {
 
 	/* What stands around the handler's part of the body; NULL: nothing. */
 	void (*begin_success)(const struct endpoint *, struct json_writer *body);
-	const char *end_success;
+	void (*end_success)(struct json_writer *body);
 
 	/* *status comes as the error's row has it. */
 	void (*failure)(const struct incoming *, const struct oam_error *cause,
 			int *status, struct json_writer *body);
-	const char *no_memory; /* when a body cannot be made */
+
+	/* The body of a failure, without any memory. `message` needs no escapes. */
+	void (*plain_failure)(enum oam_code, const char *message, char *text,
+			      size_t size);
 };
 
 extern const struct dialect endpoint_own_dialect;
 
 /* Of the endpoint; never NULL. */
+const struct dialect *endpoint_dialect(const struct endpoint *endpoint);
 const struct dialect *request_dialect(const struct incoming *incoming);
 
 /*

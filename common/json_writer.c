@@ -91,6 +91,36 @@ static bool needs_escape(char c)
 	return (unsigned char)c < 0x20 || c == '"' || c == '\\';
 }
 
+#define EACH_BYTE(value) (~UINT64_C(0) / 255 * (value))
+
+/* The same of eight bytes at once: whether any of them needs it. */
+static bool any_needs_escape(uint64_t bytes)
+{
+	uint64_t quotes = bytes ^ EACH_BYTE('"'), slashes = bytes ^ EACH_BYTE('\\');
+
+	/* A difference borrows the highest bit of a byte that is too small for it. */
+	return (((bytes - EACH_BYTE(0x20)) & ~bytes) |
+		((quotes - EACH_BYTE(1)) & ~quotes) |
+		((slashes - EACH_BYTE(1)) & ~slashes)) &
+	       EACH_BYTE(0x80);
+}
+
+/* How many bytes at the beginning of `text` need no escape. */
+static size_t plain_length(const char *text, size_t length)
+{
+	size_t plain = 0;
+	uint64_t bytes;
+
+	for (; plain + sizeof(bytes) <= length; plain += sizeof(bytes)) {
+		memcpy(&bytes, text + plain, sizeof(bytes));
+		if (any_needs_escape(bytes))
+			break;
+	}
+	while (plain < length && !needs_escape(text[plain]))
+		plain++;
+	return plain;
+}
+
 /* RFC 8259, 7. Returns the number of bytes, at most 6. */
 static size_t escape(char c, char to[7])
 {
@@ -107,23 +137,24 @@ static size_t escape(char c, char to[7])
 
 void json_write_string(struct json_writer *writer, const char *name, const char *text)
 {
+	size_t length, plain;
 	char escaped[7];
 
 	if (!text) {
 		json_write_null(writer, name);
 		return;
 	}
+	length = strlen(text);
 	lead_in(writer, name);
 	append(writer, "\"", 1);
-	while (*text) {
-		size_t plain = 0;
-
-		while (text[plain] && !needs_escape(text[plain]))
-			plain++;
+	for (;;) {
+		plain = plain_length(text, length);
 		append(writer, text, plain);
-		text += plain;
-		if (*text)
-			append(writer, escaped, escape(*text++, escaped));
+		if (plain == length)
+			break;
+		append(writer, escaped, escape(text[plain], escaped));
+		text += plain + 1;
+		length -= plain + 1;
 	}
 	append(writer, "\"", 1);
 }

@@ -31,8 +31,8 @@ char *publish_config_path(const char *path, const char *profile, struct oam_erro
 
 /*
  * Writes the JSON file: assistantId, name, model, description, instructions, tools,
- * metadata, createdAt (of the assistant, ms) and updatedAt (now). Members that the
- * application added stay. The version before is kept as a backup. The folder is made when
+ * metadata, createdAt (of the assistant, in seconds since 1970; `created_at` is in ms) and
+ * updatedAt (now, ISO 8601). Members that the application added stay. The version before is kept as a backup. The folder is made when
  * it is missing. A new file has mode 0640.
  */
 int publish_config(const char *path, const char *id, struct json_object *config,

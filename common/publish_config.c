@@ -50,7 +50,7 @@ static int put_content(struct json_object *tree, const struct content *content,
 		else
 			json_put_null(tree, members[i], err);
 	}
-	put_time(tree, "createdAt", content->created_at, err);
+	json_put_integer(tree, "createdAt", content->created_at / CLOCK_SECOND, err);
 	return error_result(err);
 }
 

@@ -125,28 +125,32 @@ int service_work(const struct service *service, const struct profile *profile,
 	return work;
 }
 
-int service_status(struct service *service, const char *name,
-		   struct service_status *status, struct oam_error *err)
+void service_status_fill(const struct service *service, struct service_status *status,
+			 int64_t now)
 {
-	struct profile *profile = &status->profile;
-	int64_t now = clock_now();
-	bool has_current;
+	const struct settings *settings = service->settings;
+	const struct profile *profile = &status->profile;
+	bool has_current = profile->current[0] != '\0';
 
-	*status = (struct service_status){ .upstream = UPSTREAM_EMBEDDED };
-	if (service->settings->base_url)
-		status->upstream = service->settings->base_url;
-	if (service_profile(service, name, profile, err))
-		return -1;
-	has_current = profile->current[0] != '\0';
 	status->needs_refresh = !has_current || service_interval_passed(profile, now);
 	status->stale = has_current && profile->failures > 0;
 	status->refreshing = service_is_ahead(profile->lease_until, now, LEASE_TIME);
+	status->next_refresh = 0;
 	if (has_current && profile->interval > 0)
 		status->next_refresh = profile->refreshed_at + profile->interval;
 	if (status->next_refresh && status->next_refresh < profile->retry_at)
 		status->next_refresh = profile->retry_at;
 	status->keep_count = profile->keep_count >= 0 ? profile->keep_count
-						      : service->settings->keep_count;
+						      : settings->keep_count;
+	status->upstream = settings->base_url ? settings->base_url : UPSTREAM_EMBEDDED;
+}
+
+int service_status(struct service *service, const char *name,
+		   struct service_status *status, struct oam_error *err)
+{
+	if (service_profile(service, name, &status->profile, err))
+		return -1;
+	service_status_fill(service, status, clock_now());
 	return 0;
 }
 
@@ -160,7 +164,8 @@ static void write_time(struct json_writer *writer, const char *name, int64_t ms)
 	json_write_string(writer, name, ms ? text : NULL);
 }
 
-void service_status_write(const struct service_status *status, struct json_writer *writer)
+static void write_first_members(const struct service_status *status,
+				struct json_writer *writer)
 {
 	const struct profile *profile = &status->profile;
 
@@ -168,6 +173,21 @@ void service_status_write(const struct service_status *status, struct json_write
 	write_time(writer, "lastRefresh", profile->refreshed_at);
 	json_write_integer(writer, "refreshInterval", profile->interval);
 	json_write_boolean(writer, "needsRefresh", status->needs_refresh);
+}
+
+void service_status_write_brief(const struct service_status *status,
+				struct json_writer *writer)
+{
+	json_write_begin(writer, "status");
+	write_first_members(status, writer);
+	json_write_end(writer);
+}
+
+void service_status_write(const struct service_status *status, struct json_writer *writer)
+{
+	const struct profile *profile = &status->profile;
+
+	write_first_members(status, writer);
 	json_write_string(writer, "profile", profile->name);
 	json_write_filled(writer, "previousAssistantId", profile->previous);
 	write_time(writer, "nextRefresh", status->next_refresh);

@@ -73,6 +73,12 @@ int service_initialize(struct service *service, const char *profile,
 int service_current(struct service *service, const char *profile,
 		    char id[ASSISTANT_ID_SIZE], struct oam_error *err);
 
+struct service_status;
+
+/* The same, with how the rotation stands: the id is status->profile.current. */
+int service_current_status(struct service *service, const char *profile,
+			   struct service_status *status, struct oam_error *err);
+
 /* True when service_current() met a refresh that is due since the last call of this. */
 bool service_renewal_wanted(struct service *service);
 
@@ -84,8 +90,6 @@ enum {
 	WORK_VERIFY = 8,  /* a server over HTTP has not been asked for long */
 	WORK_CLEANUP = 16 /* there are more than the keep count */
 };
-
-struct service_status;
 
 struct service_renewal {
 	const char *reason;  /* in: REASON_… */
@@ -170,9 +174,16 @@ int service_status(struct service *service, const char *profile,
  */
 int service_metrics(struct service *service, char **text, struct oam_error *err);
 
-/* Writes the members of the documented JSON object. */
+/* Writes the members of the documented JSON object: all, as GET status gives them. */
 void service_status_write(const struct service_status *status,
 			  struct json_writer *writer);
+
+/*
+ * Writes the first four of them, assistantId to needsRefresh, as the object `status`: what
+ * the answers that name an id or an interval say besides.
+ */
+void service_status_write_brief(const struct service_status *status,
+				struct json_writer *writer);
 
 /* Status and object in one: the tree is the caller's to release. */
 int service_status_tree(struct service *service, const char *profile,

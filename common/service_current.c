@@ -348,19 +348,36 @@ int service_adopt(struct service *service, const char *name, const char *id,
 	return error_result(err);
 }
 
+int service_current_status(struct service *service, const char *name,
+			   struct service_status *status, struct oam_error *err)
+{
+	struct profile *profile = &status->profile;
+	char id[ASSISTANT_ID_SIZE];
+	int64_t now = clock_now();
+
+	if (service_profile(service, name, profile, err))
+		return -1;
+	if (profile->current[0] == '\0') {
+		if (establish_or_wait(service, profile, REASON_EXPIRY, id, err) ||
+		    service_status(service, name, status, err))
+			return -1;
+		strcpy(profile->current, id); /* even if it was replaced since */
+		return 0;
+	}
+	if (service_work(service, profile, now) &&
+	    !service_is_ahead(profile->lease_until, now, LEASE_TIME))
+		service->renewal_wanted = true;
+	service_status_fill(service, status, now);
+	return 0;
+}
+
 int service_current(struct service *service, const char *name, char id[ASSISTANT_ID_SIZE],
 		    struct oam_error *err)
 {
-	struct profile profile;
-	int64_t now = clock_now();
+	struct service_status status;
 
-	if (service_profile(service, name, &profile, err))
+	if (service_current_status(service, name, &status, err))
 		return -1;
-	if (profile.current[0] == '\0')
-		return establish_or_wait(service, &profile, REASON_EXPIRY, id, err);
-	if (service_work(service, &profile, now) &&
-	    !service_is_ahead(profile.lease_until, now, LEASE_TIME))
-		service->renewal_wanted = true;
-	memcpy(id, profile.current, sizeof(profile.current));
+	memcpy(id, status.profile.current, sizeof(status.profile.current));
 	return 0;
 }

@@ -35,6 +35,10 @@ int service_profile_again(struct service *service, struct profile *profile,
 #define LEASE_TIME CLOCK_MINUTE
 #define RETRY_MAX  CLOCK_HOUR
 
+/* Fills in what follows from status->profile. */
+void service_status_fill(const struct service *service, struct service_status *status,
+			 int64_t now);
+
 /*
  * True while `at` is still to come, and no more than `max` ahead: what lies further ahead
  * was written before somebody set the clock back, and must not be waited for.

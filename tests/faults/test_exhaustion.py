@@ -256,6 +256,25 @@ def try_requests(request, kind, how_many, record_property, hows=HOWS):
     )
 
 
+def test_a_refresh_that_is_done_is_answered_as_done():
+    """When the store cannot be read after it: a failure would be a reason to do it again."""
+    request = next(r for r in REQUESTS if r.name.endswith("/refresh"))
+    end = len(count_calls(request, "vfs"))
+
+    def check(inject):
+        with Folder(template(request.state)) as folder:
+            before = folder.sql("SELECT id FROM assistant WHERE label = 'current'")
+            answer = read_answer(request, request.run(folder, {"INJECT": inject}))
+            now = folder.sql("SELECT id FROM assistant WHERE label = 'current'")
+            assert (answer.status == 200) is (now != before), answer.raw
+            if answer.status == 200:
+                status = answer.json["data"]["status"]
+                assert status["assistantId"] == answer.json["data"]["newAssistantId"] == now[0][0]
+                assert status["lastRefresh"] and not status["needsRefresh"]
+
+    in_parallel(check, [f"vfs,{n},always" for n in range(end - 60, end, 4)])
+
+
 def check_with_server(request, inject, outcomes):
     """The same with an upstream over HTTP, where nothing may be left that we do not know."""
     server = FakeUpstream()

@@ -263,7 +263,9 @@ static void check_body(const char *text, size_t length, int status)
 	claim(json_read(text, length, &tree, &err) == 0);
 	claim(json_object_get_boolean(json_member(tree, "success")) == (status == 200));
 	claim(json_member_string(tree, "message"));
-	claim((json_member(tree, "data") != NULL) == (status == 200));
+	claim(json_object_is_type(json_member(tree, "data"),
+				  status == 200 ? json_type_object : json_type_string));
+	claim(json_member_string(tree, "timestamp"));
 	claim((json_member(tree, "error") != NULL) == (status != 200));
 	json_object_put(tree);
 }

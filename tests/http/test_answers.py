@@ -66,10 +66,13 @@ def test_a_page_behind_a_deleted_assistant(site):
 
 def test_what_an_error_shows(site):
     reply = site.get("/details/asst_x")
+    said = "No assistant found with id 'asst_x'."
     assert reply.json == {
         "success": False,
-        "message": "No assistant found with id 'asst_x'.",
+        "message": said,
+        "data": said,
         "error": {"code": "assistant_not_found", "param": None, "details": None},
+        "timestamp": reply.json["timestamp"],
     }
     assert str(site.folder) not in reply.raw.decode()
 

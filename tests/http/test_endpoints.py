@@ -51,6 +51,7 @@ STATUS = {
     "environmentKey": str,
     "upstream": str,
 }
+BRIEF = {name: STATUS[name] for name in list(STATUS)[:4]}
 CLEANUP = {
     "deletedAssistants": [ID],
     "deletedCount": int,
@@ -61,17 +62,20 @@ CLEANUP = {
 
 ANSWERS = [
     ("POST", "/initialize", {}, "Assistant initialized.",
-     {"assistantId": ID, "status": "initialized"}),
+     {"assistantId": ID, "status": BRIEF}),
     ("POST", "/initialize", None, "Assistant initialized.",
-     {"assistantId": ID, "status": "initialized"}),
+     {"assistantId": ID, "status": BRIEF}),
     ("GET", "/current", None, "Current assistant retrieved.",
-     {"assistantId": ID, "status": "active"}),
+     {"assistantId": ID, "status": BRIEF, "message": "Current assistant retrieved."}),
     ("POST", "/refresh", {"config": {"name": "X"}}, "Assistant refreshed.",
-     {"newAssistantId": ID, "previousAssistantId": ID, "status": "refreshed"}),
+     {"newAssistantId": ID, "previousAssistantId": ID, "status": BRIEF,
+      "message": "Assistant refreshed."}),
     ("POST", "/refresh", {}, "Assistant refreshed.",
-     {"newAssistantId": ID, "previousAssistantId": ID, "status": "refreshed"}),
+     {"newAssistantId": ID, "previousAssistantId": ID, "status": BRIEF,
+      "message": "Assistant refreshed."}),
     ("POST", "/refresh", None, "Assistant refreshed.",
-     {"newAssistantId": ID, "previousAssistantId": ID, "status": "refreshed"}),
+     {"newAssistantId": ID, "previousAssistantId": ID, "status": BRIEF,
+      "message": "Assistant refreshed."}),
     ("GET", "/list", None, "Assistants listed.", {"assistants": [ASSISTANT], "count": int}),
     ("GET", "/list?limit=1", None, "Assistants listed.",
      {"assistants": [ASSISTANT], "count": 1}),
@@ -85,7 +89,7 @@ ANSWERS = [
     ("POST", "/cleanup", None, "Cleanup finished.", {**CLEANUP, "keepCount": 5}),
     ("GET", "/status", None, "Status retrieved.", STATUS),
     ("PUT", "/refresh-interval", {"intervalMs": DAY}, "Refresh interval updated.",
-     {"newIntervalMs": DAY, "newIntervalHours": (int, float), "status": "updated"}),
+     {"newIntervalMs": DAY, "newIntervalHours": (int, float), "status": BRIEF}),
 ]  # fmt: skip
 
 
@@ -154,7 +158,7 @@ def test_every_field(ready, method, path, body, message, shape):
     path = path.replace("ID", current(ready))
     reply = ready.request(method, path, body)
     assert reply.status == 200, reply.raw
-    assert reply.json.keys() == {"success", "message", "data"}
+    assert reply.json.keys() == {"success", "message", "data", "timestamp"}
     assert (reply.json["success"], reply.json["message"]) == (True, message)
     assert fits(reply.data, shape), reply.data
 
@@ -195,7 +199,7 @@ def test_request_ids_are_echoed_when_harmless(ready, path, given, kept):
 def test_an_error_has_its_own_fields_only(ready):
     reply = ready.get("/details/asst_x")
     assert reply.status == 404 and reply.headers["content-type"] == "application/json"
-    assert reply.json.keys() == {"success", "message", "error"}
+    assert reply.json.keys() == {"success", "message", "data", "error", "timestamp"}
     assert fits(reply.error, {"code": str, "param": (str, None), "details": (dict, None)})
     for secret in (str(ready.folder), "SELECT", "sqlite", ".c:"):
         assert secret not in reply.raw.decode()
@@ -547,7 +551,7 @@ def test_intervals(ready, ms, hours):
     ready.put("/refresh-interval", {"intervalMs": DAY})
     assert (data["newIntervalMs"], type(data["newIntervalMs"])) == (ms, int)
     assert data["newIntervalHours"] == pytest.approx(hours)
-    assert isinstance(data["status"], str)
+    assert data["status"] == {name: status[name] for name in BRIEF}
     assert (status["refreshInterval"], status["needsRefresh"]) == (ms, False)
     assert status["lastRefresh"] == before["lastRefresh"], "it does not restart the interval"
     if ms == 0:

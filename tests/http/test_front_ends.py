@@ -286,10 +286,10 @@ def site(request):
 
 def test_the_ten_requests(site):
     id = site.post("/initialize", b"").data["assistantId"]
-    assert site.get("/current").data == {"assistantId": id, "status": "active"}
+    assert site.get("/current").data["status"]["assistantId"] == id
     reply = site.post("/refresh", {"config": {"name": "N"}}).data
     new = reply["newAssistantId"]
-    assert reply == {"newAssistantId": new, "previousAssistantId": id, "status": "refreshed"}
+    assert reply["previousAssistantId"] == id and reply["status"]["assistantId"] == new
     assert [a["id"] for a in site.get("/list").data["assistants"]] == [new, id]
     assert site.get("/details").data["id"] == new
     assert site.get(f"/details/{id}").data["id"] == id

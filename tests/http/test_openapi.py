@@ -45,11 +45,19 @@ def test_the_checks_of_every_field_agree():
 
 
 def test_the_validation_is_strict():
-    with pytest.raises(ValidationError):
-        answer_schema("GET", "/current", 200).validate(
-            {"success": True, "message": "Current assistant retrieved.", "data": {}}
-        )
-    with pytest.raises(ValidationError):
-        answer_schema("GET", "/current", 404).validate(
-            {"success": False, "message": "", "error": {"code": "x", "param": None}}
-        )
+    now = "2026-11-26T12:00:00.000Z"
+    success = {"success": True, "message": "Assistants listed.", "timestamp": now,
+               "data": {"assistants": [], "count": 0}}  # fmt: skip
+    failure = {"success": False, "message": "", "timestamp": now, "data": "",
+               "error": {"code": "conflict", "param": None, "details": None}}  # fmt: skip
+    for answer, status, change in (
+        (success, 200, {"data": {}}),
+        (success, 200, {"timestamp": "today"}),
+        (failure, 404, {"data": None}),
+        (failure, 404, {"error": {"code": "conflict", "param": None}}),
+        (failure, 404, {"error": {**failure["error"], "code": "x"}}),
+    ):
+        schema = answer_schema("GET", "/list", status)
+        schema.validate(answer)
+        with pytest.raises(ValidationError):
+            schema.validate({**answer, **change})

@@ -53,6 +53,30 @@ static void writes_iso8601(void **state)
 	}
 }
 
+/* Every day of 1,200 years before and after 1970, and every 997th millisecond of one. */
+static void writes_the_dates_of_gmtime(void **state)
+{
+	char text[CLOCK_ISO8601_SIZE], expected[64];
+
+	(void)state;
+	for (int64_t day = -438291; day <= 438291; day++) {
+		time_t seconds = day * 86400;
+		struct tm utc;
+
+		gmtime_r(&seconds, &utc);
+		snprintf(expected, sizeof(expected), "%04d-%02d-%02dT00:00:00.000Z",
+			 utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday);
+		clock_iso8601(day * CLOCK_DAY, text);
+		assert_string_equal(text, expected);
+	}
+	for (int ms = 0; ms < CLOCK_DAY; ms += 997) {
+		snprintf(expected, sizeof(expected), "1970-01-01T%02d:%02d:%02d.%03dZ",
+			 ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+		clock_iso8601(ms, text);
+		assert_string_equal(text, expected);
+	}
+}
+
 /* UTC, whatever the machine's zone is. */
 static void ignores_the_time_zone(void **state)
 {
@@ -138,6 +162,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_iso8601),
+		cmocka_unit_test(writes_the_dates_of_gmtime),
 		cmocka_unit_test(ignores_the_time_zone),
 		cmocka_unit_test(now_is_now),
 		cmocka_unit_test(monotonic_never_steps_back),

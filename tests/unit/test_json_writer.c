@@ -98,6 +98,31 @@ static void test_every_byte(void **state)
 	}
 }
 
+/* Bytes are looked at in groups: each byte at each place among harmless ones. */
+static void test_every_byte_at_every_place(void **state)
+{
+	(void)state;
+	for (int byte = 1; byte < 0x100; byte++)
+		for (size_t place = 0; place < 20; place++) {
+			bool plain = byte >= 0x20 && byte != '"' && byte != '\\';
+			char text[] = "aZ~! #[]{}^09\xc3\xa9\x7f!#[?";
+			struct json_writer writer = { 0 };
+			char expected[64];
+
+			assert_int_equal(strlen(text), 20);
+			text[place] = (char)byte;
+			json_write_string(&writer, NULL, text);
+			if (plain) {
+				snprintf(expected, sizeof(expected), "\"%s\"", text);
+				assert_string_equal(writer.text, expected);
+			} else {
+				assert_int_equal(writer.text[place + 1], '\\');
+				assert_memory_equal(writer.text + 1, text, place);
+			}
+			json_writer_free(&writer);
+		}
+}
+
 /* Lengths around each growth of the memory, and one that is not kept afterwards. */
 static void test_lengths(void **state)
 {
@@ -158,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_no_members),
 		cmocka_unit_test(test_nothing_is_null_where_it_has_to_be_filled),
 		cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_every_byte_at_every_place),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_nothing_written_is_no_text),
 		cmocka_unit_test(test_a_failure_stays),

@@ -10,11 +10,17 @@ const secret = process.env.JWT_SECRET;
 const paths = ["/api/openai-assistant/current", `/${framework}`];
 
 function answer(store) {
-  return {
-    success: true,
-    message: "Current assistant retrieved.",
-    data: { assistantId: store.current("default"), status: "active" },
+  const assistantId = store.current("default");
+  const message = "Current assistant retrieved.";
+  const now = new Date().toISOString();
+  const status = {
+    assistantId,
+    lastRefresh: now,
+    refreshInterval: 86400000,
+    needsRefresh: false,
   };
+
+  return { success: true, message, data: { assistantId, status, message }, timestamp: now };
 }
 
 function express(store) {
