@@ -10,14 +10,12 @@ static int list(struct service *service, const struct request *request,
 		.before = json_member_string(request->query, "before"),
 	};
 	const char *order = json_member_string(request->query, "order");
-	struct json_object *assistants;
+	struct service_listed listed;
 
 	page.ascending = order && order[0] == 'a';
-	if (service_list(service, &page, &assistants, err))
+	if (service_write_list(service, &page, "assistants", data, &listed, err))
 		return -1;
-	json_write_value(data, "assistants", assistants);
-	json_write_integer(data, "count", (int64_t)json_object_array_length(assistants));
-	json_object_put(assistants);
+	json_write_integer(data, "count", listed.count);
 	return 0;
 }
 

@@ -6,11 +6,6 @@
 /* Instructions alone may be 256,000 characters, of 12 bytes each when escaped. */
 #define BODY_MAX ((size_t)4 * 1024 * 1024)
 
-static const char *id_at(struct json_object *assistants, size_t index)
-{
-	return json_member_string(json_object_array_get_idx(assistants, index), "id");
-}
-
 /* The ids are null on an empty page, as OpenAI's were. */
 static int list(struct service *service, const struct request *request,
 		struct json_writer *data, struct oam_error *err)
@@ -21,22 +16,17 @@ static int list(struct service *service, const struct request *request,
 		.before = json_member_string(request->query, "before"),
 	};
 	const char *order = json_member_string(request->query, "order");
-	struct json_object *assistants;
-	bool has_more;
-	size_t count;
+	struct service_listed listed;
 
 	page.ascending = order && order[0] == 'a';
 	if (page.limit == 0)
 		page.limit = LIMIT_DEFAULT;
-	if (service_page(service, &page, &assistants, &has_more, err))
-		return -1;
-	count = json_object_array_length(assistants);
 	json_write_string(data, "object", "list");
-	json_write_value(data, "data", assistants);
-	json_write_string(data, "first_id", id_at(assistants, 0));
-	json_write_string(data, "last_id", count ? id_at(assistants, count - 1) : NULL);
-	json_object_put(assistants);
-	json_write_boolean(data, "has_more", has_more);
+	if (service_write_page(service, &page, "data", data, &listed, err))
+		return -1;
+	json_write_filled(data, "first_id", listed.first);
+	json_write_filled(data, "last_id", listed.last);
+	json_write_boolean(data, "has_more", listed.has_more);
 	return 0;
 }
 

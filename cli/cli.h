@@ -83,6 +83,12 @@ void cli_say(const struct cli *cli, const char *format, ...)
 /* The tree as JSON, on standard output. */
 int cli_print_json(struct json_object *tree, struct oam_error *err);
 
+/* The same of one element of an array, the `index`th, and what stands before it. */
+int cli_print_element(struct json_object *element, size_t index, struct oam_error *err);
+
+/* The end of an array of `count` elements. */
+void cli_print_array_end(size_t count);
+
 /* What failed of many, on standard error: an array of {id, code, message}. */
 void cli_print_failures(const struct cli *cli, struct json_object *failed);
 
@@ -99,6 +105,14 @@ struct column {
 
 /* The objects of an array as an aligned table; on no terminal without colour. */
 void cli_print_table(struct json_object *rows, const struct column *columns);
+
+/*
+ * The same in parts, for tables that are too long for memory: `widths`, all 0 before the
+ * first part, carries the widths of the columns from one to the next.
+ */
+#define COLUMNS_MAX 16
+void cli_print_part(struct json_object *rows, const struct column *columns,
+		    int widths[COLUMNS_MAX]);
 
 /* "3 h ago", "in 5 min", "just now"; for `ms` since 1970 as seen at `now`. */
 void cli_age(int64_t ms, int64_t now, char *text, size_t size);

@@ -3,69 +3,101 @@
 
 #include "cli.h"
 
+#define ROWS_AT_ONCE 100
+
 /* ---- list ---- */
 
-/* Tells which of the assistants are some profile's current or previous one. */
-static int put_labels(struct service *service, struct json_object *assistants,
-		      struct oam_error *err)
+static const struct column columns[] = {
+	{ "ID", "id" },
+	{ "LABEL", "label" },
+	{ "NAME", "name", .widest = 32 },
+	{ "MODEL", "model", .widest = 24 },
+	{ "CREATED", "created_at", COLUMN_SECONDS },
+	{ 0 },
+};
+
+/* A list while it is printed: some rows at a time, so that its length does not matter. */
+struct printing {
+	const struct cli *cli;
+	struct json_object *profiles; /* for the labels */
+	struct json_object *rows;     /* that are not printed yet */
+	int widths[COLUMNS_MAX];
+	size_t count;
+};
+
+/* Whether the assistant is some profile's current or previous one; NULL when it is not. */
+static const char *label_of(struct json_object *profiles, const char *id)
 {
-	struct json_object *profiles;
+	for (size_t p = 0; p < json_object_array_length(profiles); p++) {
+		struct json_object *profile = json_object_array_get_idx(profiles, p);
+		const char *now = json_member_string(profile, "assistantId");
+		const char *before = json_member_string(profile, "previousAssistantId");
 
-	if (service_profiles(service, &profiles, err))
-		return -1;
-	for (size_t i = 0; i < json_object_array_length(assistants); i++) {
-		struct json_object *assistant = json_object_array_get_idx(assistants, i);
-		const char *id = json_member_string(assistant, "id");
-
-		for (size_t p = 0; p < json_object_array_length(profiles); p++) {
-			struct json_object *profile = json_object_array_get_idx(profiles,
-										p);
-			const char *now = json_member_string(profile, "assistantId");
-			const char *before = json_member_string(profile,
-								"previousAssistantId");
-
-			if (now && strcmp(now, id) == 0)
-				json_put_string(assistant, "label", "current", err);
-			else if (before && strcmp(before, id) == 0)
-				json_put_string(assistant, "label", "previous", err);
-		}
+		if (now && strcmp(now, id) == 0)
+			return "current";
+		if (before && strcmp(before, id) == 0)
+			return "previous";
 	}
-	json_object_put(profiles);
+	return NULL;
+}
+
+static int print_rows(struct printing *printing, struct oam_error *err)
+{
+	cli_print_part(printing->rows, columns, printing->widths);
+	json_object_put(printing->rows);
+	printing->rows = json_new_array(err);
 	return error_result(err);
 }
 
-static int print_list(struct cli *cli, struct service *service,
-		      struct json_object *assistants, struct oam_error *err)
+/* Only what the columns show is kept. */
+static int add_row(struct printing *printing, struct json_object *assistant,
+		   struct oam_error *err)
 {
-	static const struct column columns[] = {
-		{ "ID", "id" },
-		{ "LABEL", "label" },
-		{ "NAME", "name", .widest = 32 },
-		{ "MODEL", "model", .widest = 24 },
-		{ "CREATED", "created_at", COLUMN_SECONDS },
-		{ 0 },
-	};
+	struct json_object *row = json_new_object(err);
+	const char *id = json_member_string(assistant, "id");
 
-	if (cli->json)
-		return cli_print_json(assistants, err);
-	if (put_labels(service, assistants, err))
+	if (!row)
 		return -1;
-	cli_print_table(assistants, columns);
-	cli_say(cli, "%zu assistants.", json_object_array_length(assistants));
+	json_put_string(row, "id", id, err);
+	json_put_string(row, "label", label_of(printing->profiles, id), err);
+	json_put_string(row, "name", json_member_string(assistant, "name"), err);
+	json_put_string(row, "model", json_member_string(assistant, "model"), err);
+	json_put(row, "created_at", json_object_get(json_member(assistant, "created_at")),
+		 err);
+	return json_append(printing->rows, row, err);
+}
+
+static int print_one(struct json_object *assistant, void *context, struct oam_error *err)
+{
+	struct printing *printing = context;
+
+	if (printing->cli->json)
+		return cli_print_element(assistant, printing->count++, err);
+	if (add_row(printing, assistant, err))
+		return -1;
+	if (++printing->count % ROWS_AT_ONCE == 0)
+		return print_rows(printing, err);
 	return 0;
 }
 
 static int list(struct cli *cli, struct service *service, struct oam_error *err)
 {
+	struct printing printing = { .cli = cli, .rows = json_new_array(err) };
 	struct upstream_page page = { 0 };
-	struct json_object *assistants;
 
 	if (cli->limit && cli_number(cli->limit, "--limit", 1, 100, &page.limit, err))
-		return -1;
-	if (service_list(service, &page, &assistants, err))
-		return -1;
-	print_list(cli, service, assistants, err);
-	json_object_put(assistants);
+		goto out;
+	if (!printing.rows || service_profiles(service, &printing.profiles, err) ||
+	    service_each(service, &page, print_one, &printing, err))
+		goto out;
+	if (cli->json)
+		cli_print_array_end(printing.count);
+	else
+		print_rows(&printing, err);
+	cli_say(cli, "%zu assistants.", printing.count);
+out:
+	json_object_put(printing.profiles);
+	json_object_put(printing.rows);
 	return error_result(err);
 }
 

@@ -204,18 +204,25 @@ static void check_profile(struct doctor *doctor, struct service *service)
 		     "mend that; oam-refresh tries again");
 }
 
+/* One is enough. */
+static int see_one(struct json_object *assistant, void *context, struct oam_error *err)
+{
+	(void)assistant;
+	(void)context;
+	(void)err;
+	return 1;
+}
+
 static void check_upstream(struct doctor *doctor, struct service *service)
 {
 	const struct upstream_page one = { .limit = 1 };
 	const char *url = doctor->cli->settings->base_url;
-	struct json_object *assistants;
 	struct oam_error cause = { 0 };
 
-	if (service_list(service, &one, &assistants, &cause)) {
+	if (service_each(service, &one, see_one, NULL, &cause)) {
 		find(doctor, "upstream", url ? url : UPSTREAM_EMBEDDED, cause.message);
 		return;
 	}
-	json_object_put(assistants);
 	find(doctor, "upstream", url ? url : UPSTREAM_EMBEDDED, NULL);
 }
 

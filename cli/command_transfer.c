@@ -5,66 +5,43 @@
 #include "cli.h"
 #include "dotenv.h"
 
-#define DUMP_MAX  (1024UL * 1024 * 1024)
-#define PAGE_SIZE 100
+#define DUMP_MAX (1024UL * 1024 * 1024)
 
 /* ---- export ---- */
 
-static int print_line(struct json_object *assistant, struct oam_error *err)
-{
-	const char *text = json_text(assistant);
+/* An export while it is printed. */
+struct printing {
+	const struct cli *cli;
+	size_t count;
+};
 
+/* One by one, so that the size of the store does not matter. */
+static int print_one(struct json_object *assistant, void *context, struct oam_error *err)
+{
+	struct printing *printing = context;
+	const char *text;
+
+	if (printing->cli->json)
+		return cli_print_element(assistant, printing->count++, err);
+	text = json_text(assistant);
 	if (!text)
 		return error_set(err, NO_MEMORY, NULL);
 	puts(text);
-	return 0;
-}
-
-/* One page after the other, so that the size of the store does not matter. */
-static int export_lines(struct service *service, size_t *count, struct oam_error *err)
-{
-	char cursor[ASSISTANT_ID_SIZE] = "";
-	size_t length = PAGE_SIZE;
-
-	while (length == PAGE_SIZE) {
-		struct upstream_page page = { .limit = PAGE_SIZE, .ascending = true };
-		struct json_object *assistants, *last = NULL;
-
-		page.after = cursor[0] ? cursor : NULL;
-		if (service_list(service, &page, &assistants, err))
-			return -1;
-		length = json_object_array_length(assistants);
-		for (size_t i = 0; !error_result(err) && i < length; i++) {
-			last = json_object_array_get_idx(assistants, i);
-			print_line(last, err);
-		}
-		if (last)
-			snprintf(cursor, sizeof(cursor), "%s",
-				 json_member_string(last, "id"));
-		*count += length;
-		json_object_put(assistants);
-		if (error_result(err))
-			return -1;
-	}
+	printing->count++;
 	return 0;
 }
 
 static int export(struct cli *cli, struct service *service, struct oam_error *err)
 {
 	const struct upstream_page everything = { .ascending = true };
-	struct json_object *assistants;
-	size_t count = 0;
+	struct printing printing = { .cli = cli };
 
-	if (!cli->json) {
-		export_lines(service, &count, err);
-		cli_say(cli, "%zu assistants.", count);
-		return error_result(err);
-	}
-	if (service_list(service, &everything, &assistants, err))
+	if (service_each(service, &everything, print_one, &printing, err))
 		return -1;
-	cli_print_json(assistants, err);
-	json_object_put(assistants);
-	return error_result(err);
+	if (cli->json)
+		cli_print_array_end(printing.count);
+	cli_say(cli, "%zu assistants.", printing.count);
+	return 0;
 }
 
 int command_export(struct cli *cli, struct oam_error *err)

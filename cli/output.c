@@ -43,6 +43,26 @@ int cli_print_json(struct json_object *tree, struct oam_error *err)
 	return 0;
 }
 
+int cli_print_element(struct json_object *element, size_t index, struct oam_error *err)
+{
+	const char *text = json_pretty_text(element);
+
+	if (!text)
+		return error_set(err, NO_MEMORY, NULL);
+	fputs(index ? ",\n  " : "[\n  ", stdout);
+	for (; *text; text++) {
+		putchar(*text);
+		if (*text == '\n')
+			fputs("  ", stdout);
+	}
+	return 0;
+}
+
+void cli_print_array_end(size_t count)
+{
+	puts(count ? "\n]" : "[]");
+}
+
 int cli_print_id(const struct cli *cli, const char *id)
 {
 	if (cli->json)
@@ -188,17 +208,27 @@ static void print_cell(const char *text, int width, bool last)
 	printf("%s%*s", text, last ? 0 : width - width_of(text) + 2, "");
 }
 
-void cli_print_table(struct json_object *rows, const struct column *columns)
+static void print_titles(const struct column *columns, const int widths[COLUMNS_MAX])
 {
-	int widths[16];
+	printf("%s", cli_colour(stdout, COLOUR_BOLD));
+	for (size_t c = 0; columns[c].title; c++)
+		print_cell(columns[c].title, widths[c], !columns[c + 1].title);
+	printf("%s\n", cli_colour(stdout, COLOUR_OFF));
+}
+
+void cli_print_part(struct json_object *rows, const struct column *columns,
+		    int widths[COLUMNS_MAX])
+{
+	bool is_first = widths[0] == 0;
 	char text[CELL_MAX];
 
-	printf("%s", cli_colour(stdout, COLOUR_BOLD));
 	for (size_t c = 0; columns[c].title; c++) {
-		widths[c] = column_width(rows, &columns[c]);
-		print_cell(columns[c].title, widths[c], !columns[c + 1].title);
+		int width = column_width(rows, &columns[c]);
+
+		widths[c] = width > widths[c] ? width : widths[c];
 	}
-	printf("%s\n", cli_colour(stdout, COLOUR_OFF));
+	if (is_first)
+		print_titles(columns, widths);
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
 		for (size_t c = 0; columns[c].title; c++) {
 			cell(json_object_array_get_idx(rows, i), &columns[c], text);
@@ -206,6 +236,13 @@ void cli_print_table(struct json_object *rows, const struct column *columns)
 		}
 		putchar('\n');
 	}
+}
+
+void cli_print_table(struct json_object *rows, const struct column *columns)
+{
+	int widths[COLUMNS_MAX] = { 0 };
+
+	cli_print_part(rows, columns, widths);
 }
 
 void cli_print_members(struct json_object *object)

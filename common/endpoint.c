@@ -99,6 +99,7 @@ static void serve(const struct program *program, struct session *session)
 	}
 	status = answer_send(session->channel, &incoming, &err, &session->body);
 	channel_finish(session->channel);
+	json_writer_clear(&session->body); /* a long one is given back now */
 	log_request(&incoming, status, &err);
 	request_release(&incoming);
 }

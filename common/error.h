@@ -52,6 +52,7 @@ X(PROFILE_NOT_FOUND,     404, "profile_not_found",      NULL, "There is no profi
 X(METHOD_NOT_ALLOWED,    405, "method_not_allowed",     NULL, "The method is not allowed here. Allowed: %s.") \
 X(REFRESH_RUNNING,       409, "refresh_in_progress",    NULL, "A refresh of profile '%s' is already running.") \
 X(CONFLICT,              409, "conflict",               NULL, "%s.") \
+X(LIST_TOO_LONG,         400, "list_too_long",          NULL, "The list is longer than %zu bytes. Ask for it in parts, with 'limit' and 'after'.") \
 X(BODY_TOO_LARGE,        413, "body_too_large",         NULL, "The request body is larger than %zu bytes.") \
 X(NOT_JSON,              415, "unsupported_media_type", NULL, "The request body must be 'application/json' in UTF-8.") \
 X(UPSTREAM_REFUSED,      400, "upstream_refused",       NULL, "The assistants server refuses the request (HTTP status %d).") \

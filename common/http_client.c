@@ -11,8 +11,7 @@
 
 #include "clock.h"
 
-#define ANSWER_MAX      (64L * 1024 * 1024) /* a page of 100 with the longest instructions */
-#define CONNECT_TIMEOUT 5000L               /* ms */
+#define CONNECT_TIMEOUT 5000L /* ms */
 
 struct http_client {
 	CURL *curl;
@@ -93,18 +92,23 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
 	struct http_answer *answer = context;
-	size_t more = size * count;
+	size_t more = size * count, wanted = answer->length + more + 1;
 	char *grown;
 
-	if (answer->length + more > ANSWER_MAX)
+	answer->too_large = answer->length + more > HTTP_ANSWER_MAX;
+	if (answer->too_large)
 		return 0; /* curl ends with CURLE_WRITE_ERROR */
-	grown = realloc(answer->body, answer->length + more + 1);
-	if (!grown)
-		return 0;
-	memcpy(grown + answer->length, bytes, more);
-	answer->body = grown;
+	if (wanted > answer->size) {
+		wanted *= 2; /* else it may be copied for each piece */
+		grown = realloc(answer->body, wanted);
+		if (!grown)
+			return 0;
+		answer->body = grown;
+		answer->size = wanted;
+	}
+	memcpy(answer->body + answer->length, bytes, more);
 	answer->length += more;
-	grown[answer->length] = '\0';
+	answer->body[answer->length] = '\0';
 	return more;
 }
 

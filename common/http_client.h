@@ -15,14 +15,18 @@
 
 struct http_client;
 
+/* Bytes of an answer: four times those of the longest assistant. */
+#define HTTP_ANSWER_MAX ((size_t)16 * 1024 * 1024)
+
 /* What became of a request. */
 struct http_answer {
 	/* 0: there was no answer. Then `sent` tells whether the server may have acted. */
 	int status;
 	bool sent;
 	bool timed_out;
-	char *body; /* '\0' behind it; the caller frees; NULL without an answer */
-	size_t length;
+	bool too_large; /* more than HTTP_ANSWER_MAX: it was cut off */
+	char *body;     /* '\0' behind it; the caller frees; NULL without an answer */
+	size_t length, size; /* bytes of the body, and of its memory */
 	int64_t retry_after; /* ms from retry-after-ms or Retry-After; -1: not given */
 	int should_retry;    /* x-should-retry: 1, 0, or -1 when not given */
 	char reason[256];    /* for the log and the caller: why there was no answer */

@@ -51,7 +51,7 @@ static void lead_in(struct json_writer *writer, const char *name)
 
 	if (!to)
 		return;
-	if (writer->length > 0 && to[-1] != '{')
+	if (writer->length > 0 && to[-1] != '{' && to[-1] != '[')
 		*to++ = ',';
 	if (name) {
 		*to++ = '"';
@@ -73,6 +73,17 @@ void json_write_begin(struct json_writer *writer, const char *name)
 void json_write_end(struct json_writer *writer)
 {
 	append(writer, "}", 1);
+}
+
+void json_write_array_begin(struct json_writer *writer, const char *name)
+{
+	lead_in(writer, name);
+	append(writer, "[", 1);
+}
+
+void json_write_array_end(struct json_writer *writer)
+{
+	append(writer, "]", 1);
 }
 
 static bool needs_escape(char c)

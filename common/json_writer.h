@@ -31,6 +31,10 @@ struct json_writer {
 void json_write_begin(struct json_writer *writer, const char *name);
 void json_write_end(struct json_writer *writer);
 
+/* The same of an array, whose elements are written with NULL for a name. */
+void json_write_array_begin(struct json_writer *writer, const char *name);
+void json_write_array_end(struct json_writer *writer);
+
 /* A member of the object that was begun last. NULL text is null. */
 void json_write_string(struct json_writer *writer, const char *name, const char *text);
 void json_write_filled(struct json_writer *writer, const char *name,

@@ -260,30 +260,6 @@ void service_on_progress(struct service *service, service_progress *progress,
 	service->progress_context = context;
 }
 
-int service_list(struct service *service, const struct upstream_page *page,
-		 struct json_object **assistants, struct oam_error *err)
-{
-	return service->upstream->list(service->upstream, page, assistants, err);
-}
-
-int service_page(struct service *service, const struct upstream_page *page,
-		 struct json_object **assistants, bool *has_more, struct oam_error *err)
-{
-	struct upstream_page wider = *page;
-	size_t limit = (size_t)page->limit, count;
-	bool backwards = page->before && !page->after;
-
-	wider.limit++; /* one more than is shown tells whether there is one */
-	*has_more = false;
-	if (service_list(service, &wider, assistants, err))
-		return -1;
-	count = json_object_array_length(*assistants);
-	*has_more = count > limit;
-	if (*has_more)
-		json_object_array_del_idx(*assistants, backwards ? 0 : limit, 1);
-	return 0;
-}
-
 int service_details(struct service *service, const char *name, const char *id,
 		    struct json_object **assistant, struct oam_error *err)
 {

@@ -253,22 +253,43 @@ struct service_import {
 int service_import(struct service *service, struct json_object *assistants,
 		   struct service_import *import, struct oam_error *err);
 
-/* All assistants of another server, reached as settings say. The caller releases them. */
+/*
+ * All assistants of another server, reached as settings say. The caller releases them.
+ * LIST_TOO_LONG when their text is more than LIST_BYTES_MAX.
+ */
 int service_fetch(const struct settings *settings, const char *base_url,
 		  struct json_object **assistants, struct oam_error *err);
 
 /* ---- assistants ---- */
 
-/* *assistants: a JSON array; the caller releases it. */
-int service_list(struct service *service, const struct upstream_page *page,
-		 struct json_object **assistants, struct oam_error *err);
+/* Visits the assistants of the page one by one, as upstream->each() does. */
+int service_each(struct service *service, const struct upstream_page *page,
+		 upstream_visit *visit, void *context, struct oam_error *err);
+
+#define LIST_BYTES_MAX ((size_t)128 * 1024 * 1024) /* of a list that is in memory whole */
+
+/* What was written of a list. */
+struct service_listed {
+	int64_t count;
+	char first[ASSISTANT_ID_SIZE], last[ASSISTANT_ID_SIZE]; /* "" when it is empty */
+	bool has_more; /* by service_write_page() */
+};
 
 /*
- * One page, page->limit > 0 at most, and whether more follow in the direction in which
- * it was asked for.
+ * Writes the assistants of the page as the array member `name`. LIST_TOO_LONG when that is
+ * more than LIST_BYTES_MAX; what was written is then worth nothing.
  */
-int service_page(struct service *service, const struct upstream_page *page,
-		 struct json_object **assistants, bool *has_more, struct oam_error *err);
+int service_write_list(struct service *service, const struct upstream_page *page,
+		       const char *name, struct json_writer *writer,
+		       struct service_listed *listed, struct oam_error *err);
+
+/*
+ * The same of page->limit > 0 assistants at most, and finds out whether more follow in the
+ * direction in which it was asked for.
+ */
+int service_write_page(struct service *service, const struct upstream_page *page,
+		       const char *name, struct json_writer *writer,
+		       struct service_listed *listed, struct oam_error *err);
 
 /* `id` NULL: the profile's current one, or NO_CURRENT. */
 int service_details(struct service *service, const char *profile, const char *id,
@@ -286,7 +307,10 @@ int service_update(struct service *service, const char *id, struct json_object *
 		   const char *path, struct json_object **assistant,
 		   struct oam_error *err);
 
-/* Deletes any assistant. A profile whose current one it was has none then. */
+/*
+ * Deletes any assistant. A profile whose current one it was has none then. CONFLICT when
+ * another process does not stop adopting or deleting it.
+ */
 int service_delete(struct service *service, const char *id, struct oam_error *err);
 
 /*
@@ -306,7 +330,9 @@ struct service_cleanup {
 };
 
 /*
- * Deletes old assistants: keeps the newest keep_count and every profile's current one. An
+ * Deletes old assistants: keeps the newest keep_count, every profile's current one, what
+ * its files name, and what is being made. That is asked again right before each deletion,
+ * so that an assistant that is adopted meanwhile stays; it is then in neither array. An
  * assistant that is gone already counts as deleted. Release both arrays also on failure.
  */
 int service_cleanup(struct service *service, const char *profile,

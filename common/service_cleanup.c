@@ -7,20 +7,6 @@
 
 #define MARK_AT_ONCE 64 /* deletions in one transaction of the store */
 
-/* 1 when no profile uses it now and no rotation is making it. */
-static int may_go(struct service *service, const char *id, struct oam_error *err)
-{
-	struct assistant row;
-	int found = store_assistant_find(service->store, id, &row, err);
-	bool used;
-
-	if (found <= 0)
-		return found < 0 ? -1 : 1;
-	used = row.label == LABEL_CURRENT || row.label == LABEL_PENDING;
-	assistant_release(&row);
-	return !used;
-}
-
 static int put_failure(struct json_object *failed, const char *id,
 		       const struct oam_error *cause, struct oam_error *err)
 {
@@ -34,14 +20,86 @@ static int put_failure(struct json_object *failed, const char *id,
 	return json_append(failed, entry, err);
 }
 
-/* What came of a cleanup, while it runs. */
+/* A removal that may be on its way, and the claim on its assistant. */
+struct claimed {
+	char id[ASSISTANT_ID_SIZE]; /* "" when this is free */
+	int claim;
+};
+
+/* A cleanup while it runs. */
 struct report {
 	struct service *service;
 	struct service_cleanup *cleanup;
+	struct claimed claimed[UPSTREAM_REMOVALS_MAX]; /* over HTTP */
 	size_t marked; /* how many of cleanup->deleted the store knows as deleted */
 	size_t done, total;
 	struct oam_error *err;
 };
+
+/* ---- claims ---- */
+
+/* The entry of the id, or with "" a free one. NULL when there is none. */
+static struct claimed *find_claimed(struct report *report, const char *id)
+{
+	for (size_t i = 0; i < UPSTREAM_REMOVALS_MAX; i++)
+		if (strcmp(report->claimed[i].id, id) == 0)
+			return &report->claimed[i];
+	return NULL;
+}
+
+static void release(struct report *report, const char *id)
+{
+	struct claimed *claimed = find_claimed(report, id);
+
+	if (!claimed || id[0] == '\0')
+		return;
+	service_claim_release(&claimed->claim);
+	claimed->id[0] = '\0';
+}
+
+/* 1 with the claim, 0 when another process adopts or deletes the assistant. */
+static int claim(struct report *report, const char *id, struct oam_error *err)
+{
+	struct claimed *claimed = find_claimed(report, "");
+	int held;
+
+	if (!claimed) /* the upstream promised not to ask for so many */
+		return error_set(err, INTERNAL, NULL);
+	held = service_claim_try(report->service, id, &claimed->claim, err);
+	if (held > 0)
+		snprintf(claimed->id, sizeof(claimed->id), "%s", id);
+	return held;
+}
+
+static void tell_progress(struct report *report)
+{
+	struct service *service = report->service;
+
+	if (service->progress)
+		service->progress(++report->done, report->total,
+				  service->progress_context);
+}
+
+/*
+ * Asked right before a removal. The embedded upstream asks within the transaction that
+ * removes it, which excludes an adoption; over HTTP the claim does.
+ */
+static int may_remove(const char *id, void *context, struct oam_error *err)
+{
+	struct report *report = context;
+	struct service *service = report->service;
+	int may = service->settings->base_url ? claim(report, id, err) : 1;
+
+	if (may > 0)
+		may = store_assistant_may_go(service->store, id, NULL, err);
+	if (may > 0)
+		return 1;
+	release(report, id);
+	tell_progress(report);
+	return may;
+}
+
+/* ---- what came of it ---- */
 
 /*
  * Marks in one transaction what went since the last time. A process that dies before it
@@ -69,9 +127,8 @@ static int mark_deleted(struct report *report)
 	return error_result(report->err);
 }
 
-static void on_removed(const char *id, const struct oam_error *result, void *context)
+static void note(struct report *report, const char *id, const struct oam_error *result)
 {
-	struct report *report = context;
 	struct json_object *deleted = report->cleanup->deleted;
 
 	if (error_result(result) && result->code != OAM_E_ASSISTANT_NOT_FOUND) {
@@ -83,16 +140,14 @@ static void on_removed(const char *id, const struct oam_error *result, void *con
 		mark_deleted(report);
 }
 
-/* Tells whoever waits, then does what on_removed() does. */
-static void on_each(const char *id, const struct oam_error *result, void *context)
+/* Between the claim's end and the mark the server denies the assistant to adopters. */
+static void on_removed(const char *id, const struct oam_error *result, void *context)
 {
 	struct report *report = context;
-	struct service *service = report->service;
 
-	on_removed(id, result, context);
-	if (service->progress)
-		service->progress(++report->done, report->total,
-				  service->progress_context);
+	release(report, id);
+	note(report, id, result);
+	tell_progress(report);
 }
 
 static void log_cleanup(const struct service *service,
@@ -108,39 +163,64 @@ static void log_cleanup(const struct service *service,
 		  deleted, "failed", failed, NULL);
 }
 
-/* The ids that still may go: looked at as late as can be. */
-static struct json_object *still_surplus(struct service *service, struct json_object *ids,
-					 struct oam_error *err)
+static void remove_all(struct report *report, struct json_object *ids)
 {
-	struct json_object *left = json_new_array(err);
+	const struct upstream_remover remover = { .may = may_remove,
+						  .done = on_removed,
+						  .context = report };
+	struct upstream *upstream = report->service->upstream;
 
-	for (size_t i = 0; !error_result(err) && i < json_object_array_length(ids); i++) {
-		const char *id = json_object_get_string(
-			json_object_array_get_idx(ids, i));
-
-		if (may_go(service, id, err) > 0)
-			json_append_string(left, id, err);
-	}
-	return left;
+	report->total = json_object_array_length(ids);
+	upstream->remove_all(upstream, ids, &remover, report->err);
+	for (size_t i = 0; i < UPSTREAM_REMOVALS_MAX; i++) /* it may have broken off */
+		release(report, report->claimed[i].id);
+	mark_deleted(report);
 }
 
 int service_delete_all(struct service *service, struct service_cleanup *cleanup,
 		       struct oam_error *err)
 {
-	struct json_object *wanted = still_surplus(service, cleanup->deleted, err);
+	struct json_object *wanted = cleanup->deleted;
 	struct report report = { .service = service, .cleanup = cleanup, .err = err };
 
-	json_object_put(cleanup->deleted);
 	cleanup->deleted = json_new_array(err);
 	cleanup->failed = json_new_array(err);
 	if (error_result(err) == 0) {
-		report.total = json_object_array_length(wanted);
-		service->upstream->remove_all(service->upstream, wanted, on_each, &report,
-					      err);
-		mark_deleted(&report);
+		remove_all(&report, wanted);
 		log_cleanup(service, cleanup);
 	}
 	json_object_put(wanted);
+	return error_result(err);
+}
+
+/* ---- what may go ---- */
+
+/* A walk over what the upstream has, newest first. Only ids are kept. */
+struct selection {
+	struct service *service;
+	const struct profile *profile;
+	const char *tag; /* of this store */
+	int64_t keep, newer;
+	struct json_object *ids; /* what may go */
+};
+
+static const char *nonce_of(struct json_object *assistant)
+{
+	return json_member_string(json_member(assistant, "metadata"),
+				  ASSISTANT_META_NONCE);
+}
+
+static int select_surplus(struct json_object *assistant, void *context,
+			  struct oam_error *err)
+{
+	struct selection *selection = context;
+	const char *id = json_member_string(assistant, "id");
+
+	if (selection->newer++ < selection->keep || !id)
+		return 0;
+	if (store_assistant_may_go(selection->service->store, id, nonce_of(assistant),
+				   err) > 0)
+		json_append_string(selection->ids, id, err);
 	return error_result(err);
 }
 
@@ -149,38 +229,51 @@ static int list_surplus(struct service *service, int64_t keep, struct json_objec
 			struct oam_error *err)
 {
 	const struct upstream_page everything = { 0 };
-	struct json_object *assistants;
+	struct selection selection = { .service = service,
+				       .keep = keep,
+				       .ids = json_new_array(err) };
 
-	*ids = json_new_array(err);
-	if (!*ids || service_list(service, &everything, &assistants, err))
+	*ids = selection.ids;
+	if (!*ids)
 		return -1;
-	for (size_t i = (size_t)keep; i < json_object_array_length(assistants); i++) {
-		const char *id = json_member_string(
-			json_object_array_get_idx(assistants, i), "id");
-
-		if (id && may_go(service, id, err) > 0)
-			json_append_string(*ids, id, err);
-	}
-	json_object_put(assistants);
-	return error_result(err);
+	return service_each(service, &everything, select_surplus, &selection, err);
 }
 
 /*
- * 1 when an assistant that the store does not know carries our tag, and no rotation is
- * making it now. Whether the store still does not know it, service_delete_all() asks.
+ * True when an assistant that the store does not know carries our tag, and no rotation is
+ * making it now. Whether the store still does not know it, may_remove() asks.
  */
-static int is_stray(struct service *service, struct json_object *assistant,
-		    const char *tag, struct oam_error *err)
+static bool is_stray(const struct selection *selection, struct json_object *assistant,
+		     const char *id, struct oam_error *err)
 {
-	struct json_object *metadata = json_member(assistant, "metadata");
-	const char *theirs = json_member_string(metadata, ASSISTANT_META_TAG);
-	const char *nonce = json_member_string(metadata, ASSISTANT_META_NONCE);
-	int open;
+	const char *tag = json_member_string(json_member(assistant, "metadata"),
+					     ASSISTANT_META_TAG);
 
-	if (!theirs || strcmp(theirs, tag) != 0)
-		return 0;
-	open = nonce ? store_rotation_is_open(service->store, nonce, err) : 0;
-	return open < 0 ? -1 : !open;
+	if (!tag || strcmp(tag, selection->tag) != 0)
+		return false;
+	return store_assistant_may_go(selection->service->store, id, nonce_of(assistant),
+				      err) > 0;
+}
+
+static int select_stray(struct json_object *assistant, void *context,
+			struct oam_error *err)
+{
+	struct selection *selection = context;
+	const char *id = json_member_string(assistant, "id");
+	struct assistant row = { 0 };
+	int known = id ? store_assistant_find(selection->service->store, id, &row, err)
+		       : -1;
+	bool is_owned = known > 0 && row.profile == selection->profile->id;
+
+	if (known > 0)
+		assistant_release(&row);
+	if (known == 0 && is_stray(selection, assistant, id, err)) {
+		is_owned = true;
+		if (selection->newer >= selection->keep)
+			json_append_string(selection->ids, id, err);
+	}
+	selection->newer += is_owned;
+	return error_result(err);
 }
 
 /* Adds the strays that are older than the newest `keep` of the profile and themselves. */
@@ -188,33 +281,16 @@ static int add_strays(struct service *service, const struct profile *profile,
 		      int64_t keep, struct json_object *ids, struct oam_error *err)
 {
 	const struct upstream_page everything = { 0 };
-	struct json_object *assistants;
 	char tag[ASSISTANT_NONCE_SIZE];
-	int64_t newer = 0;
+	struct selection selection = { .service = service,
+				       .profile = profile,
+				       .tag = tag,
+				       .keep = keep,
+				       .ids = ids };
 
-	if (store_installation_tag(service->store, tag, err) ||
-	    service_list(service, &everything, &assistants, err))
+	if (store_installation_tag(service->store, tag, err))
 		return -1;
-	for (size_t i = 0; i < json_object_array_length(assistants); i++) {
-		struct json_object *assistant = json_object_array_get_idx(assistants, i);
-		const char *id = json_member_string(assistant, "id");
-		struct assistant row = { 0 };
-		int known = store_assistant_find(service->store, id, &row, err);
-		bool is_owned = known > 0 && row.profile == profile->id;
-
-		if (known > 0)
-			assistant_release(&row);
-		if (known < 0)
-			break;
-		if (known == 0 && is_stray(service, assistant, tag, err) > 0) {
-			is_owned = true;
-			if (newer >= keep)
-				json_append_string(ids, id, err);
-		}
-		newer += is_owned;
-	}
-	json_object_put(assistants);
-	return error_result(err);
+	return service_each(service, &everything, select_stray, &selection, err);
 }
 
 /* Moves all elements to the end of another array; takes `from` over. */

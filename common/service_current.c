@@ -83,43 +83,75 @@ static int is_usable(struct service *service, const struct profile *profile,
 }
 
 /*
- * The first id that can be used and that the upstream confirms: 1 with *assistant, 0 when
- * there is none. A current id that the upstream denies is marked deleted.
+ * Asks the upstream about an id: 1 with *assistant, 0 when it is not to
+ * be used. A current id that the upstream denies is marked deleted.
  */
-static int choose(struct service *service, const struct profile *profile,
+static int try_id(struct service *service, const struct profile *profile, const char *id,
+		  struct json_object **assistant, struct oam_error *err)
+{
+	struct upstream *upstream = service->upstream;
+	struct oam_error cause = { 0 };
+	int usable = is_usable(service, profile, id, err);
+
+	if (usable <= 0)
+		return usable;
+	if (upstream->retrieve(upstream, id, assistant, &cause) == 0)
+		return 1;
+	if (cause.code != OAM_E_ASSISTANT_NOT_FOUND) {
+		*err = cause;
+		return -1;
+	}
+	return store_assistant_delete(service->store, id, clock_now(), err) < 0 ? -1 : 0;
+}
+
+/*
+ * The first id that can be used and that the upstream confirms: 1 with *assistant, 0 when
+ * there is none. Unless `claim` is NULL, *claim is then the claim on it if it is to be
+ * adopted, so that nobody deletes it, and no other profile adopts it, until that is done.
+ */
+static int choose(struct service *service, const struct profile *profile, int *claim,
 		  struct json_object **assistant, struct oam_error *err)
 {
 	static int (*const sources[])(
 		struct service *, const struct profile *, char id[ASSISTANT_ID_SIZE],
 		struct oam_error *) = { id_in_env_file, id_in_store, id_in_config_file };
-	struct upstream *upstream = service->upstream;
+	int chosen = 0;
 
 	*assistant = NULL;
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+	for (size_t i = 0; !chosen && i < sizeof(sources) / sizeof(sources[0]); i++) {
 		char id[ASSISTANT_ID_SIZE] = "";
-		struct oam_error cause = { 0 };
-		int usable;
 
 		if (sources[i](service, profile, id, err))
 			return -1;
-		usable = id[0] ? is_usable(service, profile, id, err) : 0;
-		if (usable < 0)
-			return -1;
-		if (!usable)
+		if (!id[0])
 			continue;
-		if (upstream->retrieve(upstream, id, assistant, &cause) == 0)
-			return 1;
-		if (cause.code != OAM_E_ASSISTANT_NOT_FOUND) {
-			*err = cause;
+		if (claim && strcmp(id, profile->current) != 0 &&
+		    service_claim_wait(service, id, claim, err))
 			return -1;
-		}
-		if (store_assistant_delete(service->store, id, clock_now(), err) < 0)
-			return -1;
+		chosen = try_id(service, profile, id, assistant, err);
+		if (chosen <= 0 && claim)
+			service_claim_release(claim);
 	}
-	return 0;
+	return chosen;
 }
 
 /* ---- adoption ---- */
+
+/*
+ * Within the transaction that adopts it: the embedded upstream may have lost it since it
+ * was asked. On a server over HTTP the claim prevents that.
+ */
+static int check_hosted(struct service *service, const char *id, struct oam_error *err)
+{
+	struct json_object *assistant;
+
+	if (service->settings->base_url)
+		return 0;
+	if (service->upstream->retrieve(service->upstream, id, &assistant, err))
+		return -1;
+	json_object_put(assistant);
+	return 0;
+}
 
 int service_take_over(struct service *service, const struct profile *profile,
 		      struct json_object *assistant, struct oam_error *err)
@@ -133,10 +165,10 @@ int service_take_over(struct service *service, const struct profile *profile,
 
 	if (!config || store_begin(store, err))
 		goto out;
-	store_assistant_own(store, id, service->upstream->name, config,
-			    created_at * CLOCK_SECOND, profile->id, LABEL_PENDING, now,
-			    err);
-	if (error_result(err) == 0)
+	if (check_hosted(service, id, err) == 0 &&
+	    store_assistant_own(store, id, service->upstream->name, config,
+				created_at * CLOCK_SECOND, profile->id, LABEL_PENDING,
+				now, err) == 0)
 		store_assistant_promote(store, profile->id, id, now, err);
 	store_profile_refreshed(store, profile->id, now, err);
 	store_profile_publish_at(store, profile->id, now, err);
@@ -157,28 +189,44 @@ out:
 	return error_result(err);
 }
 
+/*
+ * With the lease: 1 with the id that choose() found, which the profile has now, 0 when
+ * there is none.
+ */
+static int adopt_chosen(struct service *service, const struct profile *profile,
+			char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+{
+	struct json_object *assistant;
+	int claim = -1, chosen = choose(service, profile, &claim, &assistant, err);
+	struct oam_error cause = { 0 };
+
+	if (chosen <= 0)
+		return chosen;
+	strcpy(id, json_member_string(assistant, "id")); /* one that we asked for */
+	if (strcmp(id, profile->current) != 0)
+		service_take_over(service, profile, assistant, &cause);
+	service_claim_release(&claim);
+	json_object_put(assistant);
+	if (cause.code ==
+	    OAM_E_ASSISTANT_NOT_FOUND) /* deleted since: is there another? */
+		return adopt_chosen(service, profile, id, err);
+	*err = cause;
+	return error_result(err) ? -1 : 1;
+}
+
 /* With the lease: recovers, then adopts or creates. */
 static int establish(struct service *service, struct profile *profile, const char *reason,
 		     char id[ASSISTANT_ID_SIZE], struct oam_error *err)
 {
 	struct service_refresh refresh = { .reason = reason };
-	struct json_object *assistant;
-	int chosen;
+	int adopted;
 
 	if (service_recover(service, profile, err) ||
 	    service_profile_again(service, profile, err))
 		return -1;
-	chosen = choose(service, profile, &assistant, err);
-	if (chosen < 0)
-		return -1;
-	if (chosen) {
-		strcpy(id,
-		       json_member_string(assistant, "id")); /* one that we asked for */
-		if (strcmp(id, profile->current) != 0)
-			service_take_over(service, profile, assistant, err);
-		json_object_put(assistant);
-		return error_result(err);
-	}
+	adopted = adopt_chosen(service, profile, id, err);
+	if (adopted)
+		return adopted < 0 ? -1 : 0;
 	/* choose() may have found that the current one is gone. */
 	if (service_profile_again(service, profile, err) ||
 	    service_rotate(service, profile, &refresh, err))
@@ -246,7 +294,7 @@ int service_initialize(struct service *service, const char *name,
 
 	if (service_profile(service, name, &profile, err))
 		return -1;
-	chosen = choose(service, &profile, &assistant, err);
+	chosen = choose(service, &profile, NULL, &assistant, err);
 	if (chosen < 0)
 		return -1;
 	settled = chosen &&
@@ -258,10 +306,27 @@ int service_initialize(struct service *service, const char *name,
 	return 0;
 }
 
+/* With the lease: makes what the upstream has under this id the current one. */
+static int adopt_claimed(struct service *service, const struct profile *profile,
+			 const char *id, struct oam_error *err)
+{
+	struct upstream *upstream = service->upstream;
+	struct json_object *assistant = NULL;
+	int claim;
+
+	if (service_claim_wait(service, id, &claim, err))
+		return -1;
+	if (upstream->retrieve(upstream, id, &assistant, err) == 0 &&
+	    strcmp(id, profile->current) != 0)
+		service_take_over(service, profile, assistant, err);
+	service_claim_release(&claim);
+	json_object_put(assistant);
+	return error_result(err);
+}
+
 int service_adopt(struct service *service, const char *name, const char *id,
 		  struct oam_error *err)
 {
-	struct json_object *assistant = NULL;
 	struct profile profile;
 	struct lease lease;
 	int held;
@@ -276,13 +341,10 @@ int service_adopt(struct service *service, const char *name, const char *id,
 	if (held == 0)
 		return error_set(err, REFRESH_RUNNING, NULL, name);
 	if (service_recover(service, &profile, err) == 0 &&
-	    service_profile_again(service, &profile, err) == 0 &&
-	    service->upstream->retrieve(service->upstream, id, &assistant, err) == 0 &&
-	    strcmp(id, profile.current) != 0)
-		service_take_over(service, &profile, assistant, err);
+	    service_profile_again(service, &profile, err) == 0)
+		adopt_claimed(service, &profile, id, err);
 	service_deliver(service, name, NULL);
 	service_lease_release(service, &lease);
-	json_object_put(assistant);
 	return error_result(err);
 }
 

@@ -133,18 +133,14 @@ void service_tidy(struct service *service, const struct profile *profile)
 int service_is_untidy(struct service *service, const struct profile *profile,
 		      struct oam_error *err)
 {
-	int64_t keep = keep_count(service, profile);
-	struct json_object *ids;
-	bool untidy;
+	int64_t keep = keep_count(service, profile), count;
 
 	if (keep == 0)
 		return 0;
-	if (store_assistant_surplus(service->store, profile->id, keep,
-				    clock_now() - PREVIOUS_GRACE, &ids, err))
+	if (store_assistant_count_surplus(service->store, profile->id, keep,
+					  clock_now() - PREVIOUS_GRACE, &count, err))
 		return -1;
-	untidy = json_object_array_length(ids) > 0;
-	json_object_put(ids);
-	return untidy;
+	return count > 0;
 }
 
 /* ---- all of it ---- */

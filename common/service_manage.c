@@ -162,14 +162,15 @@ int service_update(struct service *service, const char *id, struct json_object *
 	return error_result(err);
 }
 
-int service_delete(struct service *service, const char *id, struct oam_error *err)
+/*
+ * Removes it upstream, and from the store what is there no more, whoever did it: the store
+ * must not offer it any longer.
+ */
+static int delete_claimed(struct service *service, const char *id, struct oam_error *err)
 {
 	struct oam_error result = { 0 };
 
-	if (!assistant_id_is_valid(id))
-		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
 	service->upstream->remove(service->upstream, id, &result);
-	/* Gone, whoever did it: then the store must not offer it any more. */
 	if (service->settings->base_url &&
 	    (!error_result(&result) || result.code == OAM_E_ASSISTANT_NOT_FOUND) &&
 	    store_assistant_delete(service->store, id, clock_now(), err) < 0)
@@ -181,4 +182,17 @@ int service_delete(struct service *service, const char *id, struct oam_error *er
 	log_write(LOG_LEVEL_INFO, "deleted", "request", service->request_id, "id", id,
 		  NULL);
 	return 0;
+}
+
+int service_delete(struct service *service, const char *id, struct oam_error *err)
+{
+	int claim = -1;
+
+	if (!assistant_id_is_valid(id))
+		return error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
+	if (service->settings->base_url && service_claim_wait(service, id, &claim, err))
+		return -1;
+	delete_claimed(service, id, err);
+	service_claim_release(&claim);
+	return error_result(err);
 }

@@ -139,16 +139,16 @@ static int put_surplus(struct service *service, FILE *out, const void *what,
 {
 	int64_t keep = profile->keep_count >= 0 ? profile->keep_count
 						: service->settings->keep_count;
-	struct json_object *ids;
+	int64_t count;
 
 	(void)what;
 	if (keep == 0)
 		return 0;
-	if (store_assistant_surplus(service->store, profile->id, keep, 0, &ids, err))
+	if (store_assistant_count_surplus(service->store, profile->id, keep, 0, &count,
+					  err))
 		return -1;
-	fprintf(out, "oam_cleanup_pending{profile=\"%s\"} %zu\n", profile->name,
-		json_object_array_length(ids));
-	json_object_put(ids);
+	fprintf(out, "oam_cleanup_pending{profile=\"%s\"} %lld\n", profile->name,
+		(long long)count);
 	return 0;
 }
 

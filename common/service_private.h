@@ -2,6 +2,8 @@
 #ifndef OAM_SERVICE_PRIVATE_H
 #define OAM_SERVICE_PRIVATE_H
 
+#include <sys/types.h>
+
 #include "clock.h"
 #include "service.h"
 
@@ -56,10 +58,30 @@ bool service_interval_passed(const struct profile *profile, int64_t now);
 int service_work(const struct service *service, const struct profile *profile,
 		 int64_t now);
 
+/*
+ * Locks one byte of the file beside the store: 1 with *fd, whose close() unlocks it, 0 when
+ * another process has it.
+ */
+int service_lock(struct service *service, off_t byte, int *fd, struct oam_error *err);
+
 /* 1 with the lease, 0 when another process has it. */
 int service_lease_try(struct service *service, const struct profile *profile,
 		      struct lease *lease, struct oam_error *err);
 void service_lease_release(struct service *service, struct lease *lease);
+
+/*
+ * The claim on one assistant: the right to adopt it, or to delete it from a server over
+ * HTTP, where no transaction covers the look at it and the deletion. Whoever has it looks
+ * at the assistant first; what he finds then holds. A holder that dies frees it. Take it
+ * after the lease of a profile, never before.
+ *
+ * *claim is to be closed by service_claim_release(); -1 when it is not held.
+ */
+int service_claim_try(struct service *service, const char *id, int *claim,
+		      struct oam_error *err); /* 1 with it, 0 when another has it */
+int service_claim_wait(struct service *service, const char *id, int *claim,
+		       struct oam_error *err); /* CONFLICT after 25 s */
+void service_claim_release(int *claim);
 
 /* With the lease: finishes rotations that were interrupted. Then read the profile again. */
 int service_recover(struct service *service, const struct profile *profile,

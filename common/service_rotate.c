@@ -27,23 +27,32 @@
 
 /* ---- lease ---- */
 
-int service_lease_try(struct service *service, const struct profile *profile,
-		      struct lease *lease, struct oam_error *err)
+int service_lock(struct service *service, off_t byte, int *fd, struct oam_error *err)
 {
-	char path[4096], holder[64];
 	struct oam_error cause = { 0 };
-	int64_t now = clock_now();
+	char path[4096];
 
-	lease->profile = profile->id;
 	snprintf(path, sizeof(path), "%s.lock", service->settings->db);
-	snprintf(holder, sizeof(holder), "%s pid %d", program_invocation_short_name,
-		 (int)getpid());
-	if (file_try_lock(path, profile->id, &lease->fd, &cause)) {
+	if (file_try_lock(path, byte, fd, &cause)) {
 		error_set(err, STORE_FAILED, NULL); /* the lock is a part of it */
 		return error_detail(err, "%s", cause.detail);
 	}
-	if (lease->fd < 0)
-		return 0;
+	return *fd >= 0;
+}
+
+int service_lease_try(struct service *service, const struct profile *profile,
+		      struct lease *lease, struct oam_error *err)
+{
+	char holder[64];
+	int64_t now = clock_now();
+	int held;
+
+	lease->profile = profile->id;
+	snprintf(holder, sizeof(holder), "%s pid %d", program_invocation_short_name,
+		 (int)getpid());
+	held = service_lock(service, profile->id, &lease->fd, err);
+	if (held <= 0)
+		return held;
 	if (store_lease_take(service->store, profile->id, holder, now, now + LEASE_TIME,
 			     err) == 0)
 		return 1;

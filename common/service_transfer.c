@@ -169,19 +169,47 @@ int service_import(struct service *service, struct json_object *assistants,
 	return import_rows(service, assistants, import, err);
 }
 
+/* What was fetched. */
+struct fetched {
+	struct json_object *assistants;
+	size_t bytes; /* of their texts */
+};
+
+static int keep_fetched(struct json_object *assistant, void *context,
+			struct oam_error *err)
+{
+	struct fetched *fetched = context;
+	const char *text = json_text(assistant);
+
+	if (!text)
+		return error_set(err, NO_MEMORY, NULL);
+	fetched->bytes += strlen(text);
+	if (fetched->bytes > LIST_BYTES_MAX) {
+		error_set(err, LIST_TOO_LONG, NULL, LIST_BYTES_MAX);
+		return error_detail(err, "export it there, and import it in parts");
+	}
+	return json_append(fetched->assistants, json_copy(assistant, err), err);
+}
+
 int service_fetch(const struct settings *settings, const char *base_url,
 		  struct json_object **assistants, struct oam_error *err)
 {
 	const struct upstream_page everything = { .ascending = true };
 	struct settings there = *settings; /* borrows all strings */
+	struct fetched fetched = { .assistants = json_new_array(err) };
 	struct upstream *upstream;
 
 	*assistants = NULL;
 	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	there.base_url = (char *)(uintptr_t)base_url;
-	if (upstream_http_open(&there, &upstream, err))
+	if (fetched.assistants && upstream_http_open(&there, &upstream, err) == 0) {
+		upstream->each(upstream, &everything, keep_fetched, &fetched, err);
+		upstream->close(upstream);
+	}
+	if (error_result(err)) {
+		json_object_put(fetched.assistants);
 		return -1;
-	upstream->list(upstream, &everything, assistants, err);
-	upstream->close(upstream);
-	return error_result(err);
+	}
+	*assistants = fetched.assistants;
+	return 0;
 }

@@ -127,6 +127,11 @@ int64_t query_get_integer(struct query *q, int column)
 	return sqlite3_column_int64(q->statement, column);
 }
 
+size_t query_get_size(struct query *q, int column)
+{
+	return (size_t)sqlite3_column_bytes(q->statement, column);
+}
+
 void query_copy_text(struct query *q, int column, char *to, size_t size)
 {
 	const char *text = query_get_text(q, column);

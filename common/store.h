@@ -175,6 +175,7 @@ struct assistant {
 	int64_t profile; /* 0: not owned */
 	enum assistant_label label;
 	int64_t created_at, updated_at;
+	size_t size;                /* bytes of the configuration's text in the store */
 	char *upstream;             /* where it lives; owned by this struct */
 	struct json_object *config; /* likewise */
 };
@@ -236,7 +237,7 @@ struct store_page {
 
 /*
  * Calls `visit` for each row of the page. ASSISTANT_NOT_FOUND when a cursor was never in
- * the store. A visit that returns -1 ends the page, and its error stands.
+ * the store. A visit that returns 1 ends the page; so does -1, and its error stands.
  */
 int store_assistant_page(struct store *store, const struct store_page *page,
 			 int (*visit)(const struct assistant *, void *context,
@@ -244,13 +245,27 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 			 void *context, struct oam_error *err);
 
 /*
- * The profile's assistants that cleanup may delete: not current, not pending, not what
- * the files name, older than the newest `keep`; *ids is a JSON array of ids, newest first. `spare_previous_since`:
- * also not the previous one if it was labelled at or after that time (0: no such favour).
+ * The profile's assistants that cleanup may delete: not current, not pending, not what the
+ * files name, older than the newest `keep`; *ids is a JSON array of ids, newest first.
+ * `spare_previous_since`: also not the previous one if it was labelled at or after that
+ * time (0: no such favour).
  */
 int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
 			    int64_t spare_previous_since, struct json_object **ids,
 			    struct oam_error *err);
+
+/* How many that are. */
+int store_assistant_count_surplus(struct store *store, int64_t profile, int64_t keep,
+				  int64_t spare_previous_since, int64_t *count,
+				  struct oam_error *err);
+
+/*
+ * 1 when a cleanup may delete the assistant, as far as the store knows: no profile uses
+ * it, its files do not name it, and no rotation is making it; 0 when one of that is so.
+ * `nonce` is what its metadata says, or NULL.
+ */
+int store_assistant_may_go(struct store *store, const char *id, const char *nonce,
+			   struct oam_error *err);
 
 /* ---- rotations and leases ---- */
 

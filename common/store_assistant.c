@@ -42,6 +42,7 @@ static void read_columns(struct query *q, struct assistant *assistant)
 	if (!assistant->upstream)
 		error_set(q->err, NO_MEMORY, NULL);
 	assistant->config = query_get_json(q, 6);
+	assistant->size = query_get_size(q, 6);
 }
 
 static int read_one(struct query *q, struct assistant *assistant)
@@ -269,7 +270,7 @@ static int find_cursor(struct store *store, const char *param, const char *id,
 
 static const char *page_query(const struct store_page *page)
 {
-	if (page->before && !page->after)
+	if (page->before && !page->after && page->limit)
 		return page->ascending ? PAGE_BEFORE_QUERY("ASC", "DESC")
 				       : PAGE_BEFORE_QUERY("DESC", "ASC");
 	return page->ascending ? PAGE_QUERY("ASC") : PAGE_QUERY("DESC");
@@ -284,6 +285,7 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 	int64_t *after = page->ascending ? low : high;
 	int64_t *before = page->ascending ? high : low;
 	struct query q;
+	int over = 0;
 
 	if (find_cursor(store, "after", page->after, &after[0], &after[1], err) ||
 	    find_cursor(store, "before", page->before, &before[0], &before[1], err))
@@ -295,15 +297,38 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 	query_integer(&q, 4, high[0]);
 	query_integer(&q, 5, high[1]);
 	query_integer(&q, 6, page->limit ? page->limit : -1);
-	while (query_row(&q)) {
+	while (over == 0 && query_row(&q)) {
 		struct assistant assistant = { 0 };
 
 		read_columns(&q, &assistant);
 		if (error_result(err) == 0)
-			visit(&assistant, context, err);
+			over = visit(&assistant, context, err);
 		assistant_release(&assistant);
 	}
 	return query_close(&q);
+}
+
+/* ---- what may go ---- */
+
+/* clang-format off */
+#define SURPLUS_QUERY(columns)                                                    \
+	"SELECT " columns " FROM (SELECT id, label, updated_at FROM assistant "   \
+	"  WHERE profile_id = ?1 AND label <> 'deleted' AND label <> 'pending' "  \
+	"  ORDER BY created_at DESC, seq DESC LIMIT -1 OFFSET ?2) "               \
+	"WHERE label <> 'current' "                                               \
+	"  AND NOT (label = 'previous' AND ?3 > 0 AND updated_at >= ?3) "         \
+	/* applications still read what the files name */                         \
+	"  AND id IS NOT (SELECT published_id FROM profile WHERE profile_id = ?1)"
+/* clang-format on */
+
+static void open_surplus(struct query *q, struct store *store, const char *sql,
+			 int64_t profile, int64_t keep, int64_t spare_previous_since,
+			 struct oam_error *err)
+{
+	query_open(q, store, sql, err);
+	query_integer(q, 1, profile);
+	query_integer(q, 2, keep);
+	query_integer(q, 3, spare_previous_since);
 }
 
 int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
@@ -313,28 +338,48 @@ int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
 	struct query q;
 
 	*ids = json_new_array(err);
-	query_open(&q, store,
-		   "SELECT id, label, updated_at, "
-		   "  id IS (SELECT published_id FROM profile WHERE profile_id = ?1) "
-		   "FROM assistant "
-		   "WHERE profile_id = ?1 AND label <> 'deleted' AND label <> 'pending' "
-		   "ORDER BY created_at DESC, seq DESC LIMIT -1 OFFSET ?2",
-		   err);
-	query_integer(&q, 1, profile);
-	query_integer(&q, 2, keep);
-	while (query_row(&q)) {
-		enum assistant_label label = label_of(query_get_text(&q, 1));
-		bool spared = label == LABEL_PREVIOUS && spare_previous_since > 0 &&
-			      query_get_integer(&q, 2) >= spare_previous_since;
-
-		if (query_get_integer(&q, 3)) /* applications still read it */
-			spared = true;
-		if (label != LABEL_CURRENT && !spared)
-			json_append_string(*ids, query_get_text(&q, 0), err);
-	}
+	open_surplus(&q, store, SURPLUS_QUERY("id"), profile, keep, spare_previous_since,
+		     err);
+	while (query_row(&q))
+		json_append_string(*ids, query_get_text(&q, 0), err);
 	if (query_close(&q) == 0)
 		return 0;
 	json_object_put(*ids);
 	*ids = NULL;
 	return -1;
+}
+
+int store_assistant_count_surplus(struct store *store, int64_t profile, int64_t keep,
+				  int64_t spare_previous_since, int64_t *count,
+				  struct oam_error *err)
+{
+	struct query q;
+
+	open_surplus(&q, store, SURPLUS_QUERY("count(*)"), profile, keep,
+		     spare_previous_since, err);
+	*count = query_row(&q) ? query_get_integer(&q, 0) : 0;
+	return query_close(&q);
+}
+
+int store_assistant_may_go(struct store *store, const char *id, const char *nonce,
+			   struct oam_error *err)
+{
+	struct query q;
+	bool used;
+
+	query_open(&q, store,
+		   "SELECT 1 FROM assistant a LEFT JOIN profile p USING (profile_id) "
+		   "WHERE a.id = ?1 AND (a.label IN ('current', 'pending') "
+		   "  OR p.published_id = a.id "
+		   /* hosted here, and not recorded by its rotation yet */
+		   "  OR (a.label = 'unmanaged' AND EXISTS (SELECT 1 FROM rotation r "
+		   "      WHERE r.nonce = json_extract(a.config, '$.metadata.oam_nonce') "
+		   "        AND r.ended_at IS NULL))) "
+		   "UNION ALL "
+		   "SELECT 1 FROM rotation WHERE nonce = ?2 AND ended_at IS NULL",
+		   err);
+	query_text(&q, 1, id);
+	query_text(&q, 2, nonce);
+	used = query_row(&q);
+	return query_close(&q) ? -1 : !used;
 }

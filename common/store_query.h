@@ -69,6 +69,7 @@ bool query_row(struct query *q);
 
 const char *query_get_text(struct query *q, int column); /* NULL stays NULL */
 int64_t query_get_integer(struct query *q, int column);  /* NULL is 0 */
+size_t query_get_size(struct query *q, int column);      /* bytes of a text */
 void query_copy_text(struct query *q, int column, char *to, size_t size);
 struct json_object *query_get_json(struct query *q, int column);
 

@@ -25,8 +25,25 @@ struct upstream_page {
 
 #define UPSTREAM_EMBEDDED "embedded"
 
-typedef void upstream_removed(const char *id, const struct oam_error *result,
-			      void *context);
+/* Hears of one assistant, which it may not keep. 0: go on, 1: enough, -1: it failed. */
+typedef int upstream_visit(struct json_object *assistant, void *context,
+			   struct oam_error *);
+
+/* Whoever wants many assistants removed. */
+struct upstream_remover {
+	/*
+	 * Is asked of each as late as can be. 1: remove it, 0: leave it, -1: break off. The
+	 * embedded upstream asks within the transaction that removes it; over HTTP it is
+	 * asked before the request is sent, and what it finds has to hold until done().
+	 */
+	int (*may)(const char *id, void *context, struct oam_error *);
+	/* Hears of each that was to be removed: OAM_OK when it went. */
+	void (*done)(const char *id, const struct oam_error *result, void *context);
+	void *context;
+};
+
+/* Over HTTP so many removals at most are allowed and not done yet. */
+#define UPSTREAM_REMOVALS_MAX 8
 
 struct upstream {
 	/* What the `upstream` column of the store says: 'embedded' or the base URL. */
@@ -46,16 +63,18 @@ struct upstream {
 	int (*remove)(struct upstream *, const char *id, struct oam_error *);
 
 	/*
-	 * Removes every id of a JSON array, several at once where that helps, and tells
-	 * `done` of each as soon as its fate is known: err->code OAM_OK when it went. -1
-	 * when the work itself broke off; ids that were not told of are then undecided.
+	 * Removes the ids of a JSON array, several at once where that helps. -1 when the
+	 * work itself broke off; ids that were not told of are then undecided.
 	 */
 	int (*remove_all)(struct upstream *, struct json_object *ids,
-			  upstream_removed *done, void *context, struct oam_error *);
+			  const struct upstream_remover *, struct oam_error *);
 
-	/* *assistants: a JSON array. */
-	int (*list)(struct upstream *, const struct upstream_page *,
-		    struct json_object **assistants, struct oam_error *);
+	/*
+	 * Visits each assistant of the page, and holds no more than some of them in memory.
+	 * A visit may use the store, which no query keeps locked meanwhile.
+	 */
+	int (*each)(struct upstream *, const struct upstream_page *,
+		    upstream_visit *visit, void *context, struct oam_error *);
 
 	/*
 	 * The one whose metadata oam_nonce is `nonce`, created at `since` (ms) or later;

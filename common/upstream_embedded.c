@@ -4,11 +4,17 @@
  * It knows nothing of profiles. What it creates is 'unmanaged' until the service makes it
  * a profile's own; so both upstreams look the same from above.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "upstream.h"
+
+/* Bounds of one transaction and of one query, for which others may have to wait. */
+#define REMOVED_AT_ONCE 1000
+#define READ_AT_ONCE    100
+#define READ_BYTES      ((size_t)1024 * 1024)
 
 static int embedded_create(struct upstream *upstream, struct json_object *config,
 			   struct json_object **assistant, struct oam_error *err)
@@ -103,41 +109,105 @@ static int embedded_remove(struct upstream *upstream, const char *id,
 	return changed ? 0 : error_set(err, ASSISTANT_NOT_FOUND, NULL, id);
 }
 
-/* All in one transaction: a commit waits for the disk, and one can carry them all. */
-static int embedded_remove_all(struct upstream *upstream, struct json_object *ids,
-			       upstream_removed *done, void *context,
-			       struct oam_error *err)
+static const char *id_at(struct json_object *ids, size_t index)
+{
+	return json_object_get_string(json_object_array_get_idx(ids, index));
+}
+
+/* One transaction: a commit waits for the disk, and one can carry many. */
+static int remove_some(struct upstream *upstream, struct json_object *ids, size_t first,
+		       const struct upstream_remover *remover, struct oam_error *err)
 {
 	struct store *store = upstream->store;
-	size_t count = json_object_array_length(ids);
+	size_t count = json_object_array_length(ids) - first;
 	struct oam_error result = { 0 };
+	bool removed[REMOVED_AT_ONCE];
 
+	if (count > REMOVED_AT_ONCE)
+		count = REMOVED_AT_ONCE;
 	if (store_begin(store, err))
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		const char *id = json_object_get_string(
-			json_object_array_get_idx(ids, i));
+	for (size_t i = 0; !error_result(err) && i < count; i++) {
+		const char *id = id_at(ids, first + i);
 
-		if (store_assistant_delete(store, id, clock_now(), err) < 0)
-			break;
+		removed[i] = remover->may(id, remover->context, err) > 0;
+		if (removed[i])
+			store_assistant_delete(store, id, clock_now(), err);
 	}
 	if (error_result(err) == 0)
 		store_commit(store, err);
 	store_rollback(store);
-	for (size_t i = 0; error_result(err) == 0 && i < count; i++)
-		done(json_object_get_string(json_object_array_get_idx(ids, i)), &result,
-		     context);
+	for (size_t i = 0; !error_result(err) && i < count; i++)
+		if (removed[i])
+			remover->done(id_at(ids, first + i), &result, remover->context);
 	return error_result(err);
 }
 
-static int append(const struct assistant *row, void *array, struct oam_error *err)
+static int embedded_remove_all(struct upstream *upstream, struct json_object *ids,
+			       const struct upstream_remover *remover,
+			       struct oam_error *err)
 {
-	return json_append(
-		array, assistant_object(row->id, row->created_at, row->config, err), err);
+	size_t count = json_object_array_length(ids);
+
+	for (size_t i = 0; !error_result(err) && i < count; i += REMOVED_AT_ONCE)
+		remove_some(upstream, ids, i, remover, err);
+	return error_result(err);
 }
 
-static int embedded_list(struct upstream *upstream, const struct upstream_page *page,
-			 struct json_object **assistants, struct oam_error *err)
+/* Rows that were read together. */
+struct rows {
+	struct json_object *assistants;
+	size_t bytes;
+};
+
+/* 1 when these are enough for once. */
+static int collect(const struct assistant *row, void *context, struct oam_error *err)
+{
+	struct rows *rows = context;
+
+	rows->bytes += row->size;
+	if (json_append(rows->assistants,
+			assistant_object(row->id, row->created_at, row->config, err),
+			err))
+		return -1;
+	return rows->bytes >= READ_BYTES ||
+	       json_object_array_length(rows->assistants) >= READ_AT_ONCE;
+}
+
+/*
+ * Reads the next rows of the page, visits them, and moves page->after and page->limit on.
+ * 1 when the page is over.
+ */
+static int visit_some(struct upstream *upstream, struct store_page *page,
+		      char after[ASSISTANT_ID_SIZE], upstream_visit *visit, void *context,
+		      struct oam_error *err)
+{
+	struct rows rows = { .assistants = json_new_array(err) };
+	size_t count = 0;
+	int over = 0;
+
+	if (rows.assistants &&
+	    store_assistant_page(upstream->store, page, collect, &rows, err) == 0)
+		count = json_object_array_length(rows.assistants);
+	for (size_t i = 0; over == 0 && i < count; i++) {
+		struct json_object *assistant = json_object_array_get_idx(rows.assistants,
+									  i);
+
+		snprintf(after, ASSISTANT_ID_SIZE, "%s",
+			 json_member_string(assistant, "id"));
+		over = visit(assistant, context, err);
+	}
+	json_object_put(rows.assistants);
+	page->after = after;
+	if (page->limit && (page->limit -= (int64_t)count) == 0)
+		over = 1;
+	if (count < READ_AT_ONCE && rows.bytes < READ_BYTES)
+		over = 1;
+	return error_result(err) ? -1 : over;
+}
+
+static int embedded_each(struct upstream *upstream, const struct upstream_page *page,
+			 upstream_visit *visit, void *context, struct oam_error *err)
 {
 	struct store_page rows = {
 		.upstream = upstream->name,
@@ -146,14 +216,13 @@ static int embedded_list(struct upstream *upstream, const struct upstream_page *
 		.before = page->before,
 		.limit = page->limit,
 	};
+	char after[ASSISTANT_ID_SIZE];
+	int over;
 
-	*assistants = json_new_array(err);
-	if (*assistants &&
-	    store_assistant_page(upstream->store, &rows, append, *assistants, err) == 0)
-		return 0;
-	json_object_put(*assistants);
-	*assistants = NULL;
-	return -1;
+	do
+		over = visit_some(upstream, &rows, after, visit, context, err);
+	while (over == 0);
+	return error_result(err);
 }
 
 static int embedded_find_nonce(struct upstream *upstream, const char *nonce,
@@ -194,7 +263,7 @@ int upstream_embedded_open(struct store *store, struct upstream **out,
 		.modify = embedded_modify,
 		.remove = embedded_remove,
 		.remove_all = embedded_remove_all,
-		.list = embedded_list,
+		.each = embedded_each,
 		.find_nonce = embedded_find_nonce,
 		.close = embedded_close,
 	};

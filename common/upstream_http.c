@@ -17,9 +17,6 @@
 #define RETRY_MAX       (8 * CLOCK_SECOND)
 #define RETRY_AFTER_MAX CLOCK_MINUTE /* the SDK takes a longer one for nonsense */
 #define CREATE_MAX      (15 * CLOCK_SECOND)
-#define PAGE_SIZE       100
-#define WALK_MAX        (2 * CLOCK_MINUTE) /* all pages, when nobody waits */
-#define WALK_BYTES_MAX  (256UL * 1024 * 1024)
 #define SKEW_MAX        CLOCK_HOUR /* how far the server's clock may be from ours */
 
 /* ---- sorting failures ---- */
@@ -120,6 +117,8 @@ bool upstream_http_may_retry(const struct call *call, const struct http_answer *
 	bool transient = answer->status == 408 || answer->status == 409 ||
 			 answer->status == 429;
 
+	if (answer->too_large) /* it would be so again */
+		return false;
 	if (answer->status == 0)
 		return !answer->sent || call->repeatable;
 	if (answer->should_retry == 0)
@@ -175,9 +174,8 @@ int64_t upstream_http_deadline(const struct http_upstream *u, int64_t limit)
 	return u->base.deadline && u->base.deadline < own ? u->base.deadline : own;
 }
 
-/* Makes the call until it is done, refused, or its time is up. */
-static int make_call(struct http_upstream *u, struct call *call,
-		     struct json_object **tree, struct oam_error *err)
+int upstream_http_call(struct http_upstream *u, struct call *call,
+		       struct json_object **tree, struct oam_error *err)
 {
 	const char *body = call->body ? json_text(call->body) : NULL;
 	int64_t deadline = upstream_http_deadline(u,
@@ -208,6 +206,7 @@ static int make_call(struct http_upstream *u, struct call *call,
 		}
 		upstream_http_note(call, &answer);
 		call->received = answer.length;
+		call->too_large = answer.too_large;
 		free(answer.body);
 		if (done)
 			return error_result(err);
@@ -217,11 +216,7 @@ static int make_call(struct http_upstream *u, struct call *call,
 
 /* ---- answers ---- */
 
-/*
- * Some servers count created_at in milliseconds; nothing else in this protocol is so big.
- * An assistant must at least tell its id and when it was created.
- */
-static int check_assistant(struct json_object *assistant, struct oam_error *err)
+int upstream_http_check(struct json_object *assistant, struct oam_error *err)
 {
 	struct json_object *created_at = json_member(assistant, "created_at");
 	const char *id = json_member_string(assistant, "id");
@@ -250,9 +245,9 @@ static int call_for_assistant(struct http_upstream *u, struct call *call, const 
 {
 	struct oam_error wrong = { 0 };
 
-	if (make_call(u, call, assistant, err))
+	if (upstream_http_call(u, call, assistant, err))
 		return -1;
-	if (check_assistant(*assistant, &wrong) == 0 && id &&
+	if (upstream_http_check(*assistant, &wrong) == 0 && id &&
 	    strcmp(json_member_string(*assistant, "id"), id) != 0)
 		error_set(&wrong, UPSTREAM_FAILED, NULL,
 			  "it answered with another assistant than was asked for");
@@ -313,7 +308,7 @@ static int http_remove(struct upstream *upstream, const char *id, struct oam_err
 	struct json_object *answer;
 
 	upstream_http_path(path, id);
-	if (make_call(http_of(upstream), &call, &answer, &cause)) {
+	if (upstream_http_call(http_of(upstream), &call, &answer, &cause)) {
 		/* Gone after an attempt whose answer was lost: that attempt did it. */
 		if (cause.code == OAM_E_ASSISTANT_NOT_FOUND && call.uncertain)
 			return 0;
@@ -324,146 +319,6 @@ static int http_remove(struct upstream *upstream, const char *id, struct oam_err
 		error_set(err, UPSTREAM_FAILED, NULL, "it did not confirm the deletion");
 	json_object_put(answer);
 	return error_result(err);
-}
-
-/* ---- lists ---- */
-
-static void list_path(char *path, size_t size, int64_t limit, bool ascending,
-		      const char *after, const char *before)
-{
-	snprintf(path, size, "/assistants?limit=%lld&order=%s%s%s%s%s", (long long)limit,
-		 ascending ? "asc" : "desc", after ? "&after=" : "", after ? after : "",
-		 before ? "&before=" : "", before ? before : "");
-}
-
-/* One page: *list is the envelope, its data checked to be an array of assistants. */
-static int get_page(struct http_upstream *u, const char *path, struct json_object **list,
-		    struct json_object **data, size_t *received, struct oam_error *err)
-{
-	struct call call = { .method = "GET", .path = path, .repeatable = true };
-
-	if (make_call(u, &call, list, err))
-		return -1;
-	*received += call.received;
-	*data = json_member(*list, "data");
-	if (!json_object_is_type(*data, json_type_array))
-		error_set(err, UPSTREAM_FAILED, NULL, "its list has no data");
-	for (size_t i = 0; !error_result(err) && i < json_object_array_length(*data); i++)
-		check_assistant(json_object_array_get_idx(*data, i), err);
-	if (error_result(err) == 0)
-		return 0;
-	json_object_put(*list);
-	*list = NULL;
-	return -1;
-}
-
-/* A walk over all pages. `visit` returns 1 to stop, 0 to go on, -1 on error. */
-struct walk {
-	struct http_upstream *u;
-	bool ascending;
-	const char *after, *before;
-	int (*visit)(struct json_object *assistant, void *context, struct oam_error *);
-	void *context;
-	struct json_object *seen; /* ids: a server may repeat itself */
-	size_t received;          /* bytes; a server may never end */
-};
-
-/* 1: over, 0: another page may follow, whose cursor is in `last`. */
-static int walk_page(struct walk *walk, const char *after, char last[ASSISTANT_ID_SIZE],
-		     struct oam_error *err)
-{
-	char path[64 + 2 * ASSISTANT_ID_SIZE];
-	struct json_object *list, *data;
-	size_t fresh = 0;
-	int over = 0;
-
-	list_path(path, sizeof(path), PAGE_SIZE, walk->ascending, after, walk->before);
-	if (get_page(walk->u, path, &list, &data, &walk->received, err))
-		return -1;
-	if (walk->received > WALK_BYTES_MAX)
-		over = error_set(err, UPSTREAM_FAILED, NULL, "its list is too long");
-	for (size_t i = 0; over == 0 && i < json_object_array_length(data); i++) {
-		struct json_object *assistant = json_object_array_get_idx(data, i);
-		const char *id = json_member_string(assistant, "id");
-
-		snprintf(last, ASSISTANT_ID_SIZE, "%s", id);
-		if (json_object_object_get_ex(walk->seen, id, NULL))
-			continue;
-		fresh++;
-		json_put_boolean(walk->seen, id, true, err);
-		over = error_result(err) ? -1
-					 : walk->visit(assistant, walk->context, err);
-	}
-	if (over == 0 && !json_object_get_boolean(json_member(list, "has_more")))
-		over = 1;
-	if (over == 0 && fresh == 0)
-		over = error_set(err, UPSTREAM_FAILED, NULL,
-				 "its list repeats itself without an end");
-	json_object_put(list);
-	return over;
-}
-
-static int walk_all(struct walk *walk, struct oam_error *err)
-{
-	int64_t deadline = upstream_http_deadline(walk->u, WALK_MAX);
-	char cursor[ASSISTANT_ID_SIZE] = "";
-	const char *after = walk->after;
-	int over = 0;
-
-	walk->seen = json_new_object(err);
-	while (walk->seen && over == 0) {
-		char last[ASSISTANT_ID_SIZE] = "";
-
-		if (clock_monotonic() > deadline)
-			over = error_set(err, UPSTREAM_TIMEOUT, NULL);
-		else
-			over = walk_page(walk, after, last, err);
-		memcpy(cursor, last, sizeof(cursor));
-		after = cursor;
-	}
-	json_object_put(walk->seen);
-	return error_result(err);
-}
-
-static int append(struct json_object *assistant, void *array, struct oam_error *err)
-{
-	return json_append(array, json_object_get(assistant), err);
-}
-
-static int http_list(struct upstream *upstream, const struct upstream_page *page,
-		     struct json_object **assistants, struct oam_error *err)
-{
-	char path[64 + 2 * ASSISTANT_ID_SIZE];
-	struct json_object *list, *data;
-	size_t received = 0;
-
-	*assistants = NULL;
-	if (page->after && !assistant_id_is_valid(page->after))
-		return error_set(err, ASSISTANT_NOT_FOUND, "after", page->after);
-	if (page->before && !assistant_id_is_valid(page->before))
-		return error_set(err, ASSISTANT_NOT_FOUND, "before", page->before);
-	if (page->limit == 0) {
-		struct walk walk = { .u = http_of(upstream),
-				     .ascending = page->ascending,
-				     .after = page->after,
-				     .before = page->before,
-				     .visit = append };
-
-		*assistants = json_new_array(err);
-		walk.context = *assistants;
-		if (*assistants && walk_all(&walk, err) == 0)
-			return 0;
-		json_object_put(*assistants);
-		*assistants = NULL;
-		return -1;
-	}
-	list_path(path, sizeof(path), page->limit, page->ascending, page->after,
-		  page->before);
-	if (get_page(http_of(upstream), path, &list, &data, &received, err))
-		return -1;
-	*assistants = json_object_get(data);
-	json_object_put(list);
-	return 0;
 }
 
 /* ---- creation ---- */
@@ -493,13 +348,11 @@ static int match_nonce(struct json_object *assistant, void *context,
 static int http_find_nonce(struct upstream *upstream, const char *nonce, int64_t since,
 			   struct json_object **assistant, struct oam_error *err)
 {
+	const struct upstream_page everything = { 0 };
 	struct search search = { .nonce = nonce, .since = since };
-	struct walk walk = { .u = http_of(upstream),
-			     .visit = match_nonce,
-			     .context = &search };
 
 	*assistant = NULL;
-	if (walk_all(&walk, err)) {
+	if (upstream_http_each(upstream, &everything, match_nonce, &search, err)) {
 		json_object_put(search.found);
 		return -1;
 	}
@@ -550,7 +403,7 @@ int upstream_http_open(const struct settings *settings, struct upstream **upstre
 		.modify = http_modify,
 		.remove = http_remove,
 		.remove_all = upstream_http_remove_all,
-		.list = http_list,
+		.each = upstream_http_each,
 		.find_nonce = http_find_nonce,
 		.close = http_close,
 	};

@@ -27,6 +27,7 @@ struct call {
 	bool repeatable; /* doing it twice is the same as once */
 	bool uncertain;  /* set: an attempt may have been carried out */
 	size_t received; /* set: bytes of the answer */
+	bool too_large;  /* set: the answer was cut off */
 };
 
 /* clock_monotonic() when something that may take `limit` ms from now must be over. */
@@ -48,8 +49,21 @@ int64_t upstream_http_delay(const struct http_answer *answer, int attempt);
 /* Remembers in the call whether an attempt may have been carried out. */
 void upstream_http_note(struct call *call, const struct http_answer *answer);
 
+/* Makes the call until it is done, refused, or its time is up. *tree: a JSON object. */
+int upstream_http_call(struct http_upstream *u, struct call *call,
+		       struct json_object **tree, struct oam_error *err);
+
+/*
+ * An assistant must at least tell its id and when it was created. Some servers count
+ * created_at in milliseconds; nothing else in this protocol is so big: it is mended.
+ */
+int upstream_http_check(struct json_object *assistant, struct oam_error *err);
+
+int upstream_http_each(struct upstream *upstream, const struct upstream_page *page,
+		       upstream_visit *visit, void *context, struct oam_error *err);
+
 int upstream_http_remove_all(struct upstream *upstream, struct json_object *ids,
-			     upstream_removed *done, void *context,
+			     const struct upstream_remover *remover,
 			     struct oam_error *err);
 
 #endif

@@ -22,7 +22,8 @@ class Fault:
 
     kind: status (with `status`, `headers`, `body`), reset, hang, drip, truncate, oversize,
     garbage (with `body`), redirect, late (acts `seconds` later), vanish (loses what it
-    made). `after`: the request is carried out first."""
+    made), meanwhile (calls `call`, then answers well). `after`: the request is carried
+    out first."""
 
     def __init__(self, kind, method="POST", path=".*", times=1, after=False, **options):
         self.kind, self.method, self.path = kind, re.compile(method), re.compile(path)
@@ -168,6 +169,13 @@ class FakeUpstream:
             time.sleep(options["seconds"])
             with self.lock:
                 answer = self.act(handler.command, urlsplit(handler.path), handler.sent)
+            self.reply(handler, *answer)
+        elif fault.kind == "meanwhile":
+            options["call"]()
+            with self.lock:
+                answer = answer or self.act(
+                    handler.command, urlsplit(handler.path), handler.sent
+                )
             self.reply(handler, *answer)
         elif fault.kind == "vanish":  # it answers well, and then has lost it
             with self.lock:

@@ -12,6 +12,7 @@ static struct temp_service *t;
 static struct {
 	struct json_object *assistants;
 	int made;
+	void (*meanwhile)(void); /* what others do before a deletion, or NULL */
 	enum oam_code create, retrieve, modify, remove, list; /* OAM_OK: it works */
 } server;
 
@@ -111,35 +112,36 @@ static int far_remove(struct upstream *u, const char *id, struct oam_error *err)
 }
 
 static int far_remove_all(struct upstream *u, struct json_object *ids,
-			  upstream_removed *done, void *context, struct oam_error *err)
+			  const struct upstream_remover *remover, struct oam_error *err)
 {
-	(void)err;
 	for (size_t i = 0; i < json_object_array_length(ids); i++) {
 		const char *id = json_object_get_string(
 			json_object_array_get_idx(ids, i));
 		struct oam_error result = { 0 };
 
+		if (server.meanwhile)
+			server.meanwhile();
+		if (remover->may(id, remover->context, err) <= 0)
+			continue;
 		far_remove(u, id, &result);
-		done(id, &result, context);
+		remover->done(id, &result, remover->context);
 	}
-	return 0;
+	return error_result(err);
 }
 
 /* Newest first, and all of them. */
-static int far_list(struct upstream *u, const struct upstream_page *page,
-		    struct json_object **assistants, struct oam_error *err)
+static int far_each(struct upstream *u, const struct upstream_page *page,
+		    upstream_visit *visit, void *context, struct oam_error *err)
 {
+	int over = 0;
+
 	(void)u;
 	(void)page;
-	*assistants = NULL;
 	if (raise_fault(server.list, err))
 		return -1;
-	*assistants = json_new_array(err);
-	for (size_t i = json_object_array_length(server.assistants); i-- > 0;)
-		json_append(
-			*assistants,
-			json_object_get(json_object_array_get_idx(server.assistants, i)),
-			err);
+	for (size_t i = json_object_array_length(server.assistants); !over && i-- > 0;)
+		over = visit(json_object_array_get_idx(server.assistants, i), context,
+			     err);
 	return error_result(err);
 }
 
@@ -160,7 +162,7 @@ static int setup(void **state)
 	upstream->modify = far_modify;
 	upstream->remove = far_remove;
 	upstream->remove_all = far_remove_all;
-	upstream->list = far_list;
+	upstream->each = far_each;
 	return 0;
 }
 
@@ -337,21 +339,71 @@ static void test_all_but_what_is_in_use(void **state)
 	json_object_put(config);
 }
 
+static enum oam_code delete_all(const char *wanted, const char *expected)
+{
+	struct service_cleanup cleanup = { .deleted = parse(wanted) };
+	struct oam_error err = { 0 };
+
+	service_delete_all(t->service, &cleanup, &err);
+	assert_string_equal(json_text(cleanup.deleted), expected);
+	assert_int_equal(json_object_array_length(cleanup.failed), 0);
+	json_object_put(cleanup.deleted);
+	json_object_put(cleanup.failed);
+	return err.code;
+}
+
+static void adopt_x(void)
+{
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+
+	server.meanwhile = NULL;
+	assert_ok(store_assistant_own(t->temp.store, "asst_x", URL, config, 1,
+				      profile_of(PROFILE_DEFAULT).id, LABEL_PENDING, 1,
+				      &err));
+	json_object_put(config);
+}
+
 /* Between the look and the deletion it became the current one. */
 static void test_looked_at_as_late_as_can_be(void **state)
 {
-	struct service_cleanup cleanup = { .deleted = parse(
-						   "[\"asst_far1\",\"asst_x\"]") };
+	(void)state;
+	put("{\"id\":\"asst_x\",\"model\":\"m\"}");
+	put("{\"id\":\"asst_y\",\"model\":\"m\"}");
+	refresh(PROFILE_DEFAULT);
+	server.meanwhile = adopt_x;
+	assert_int_equal(
+		delete_all("[\"asst_far1\",\"asst_x\",\"asst_y\"]", "[\"asst_y\"]"),
+		OAM_OK);
+	assert_true(has("asst_far1") && has("asst_x"));
+}
+
+/* What another process adopts or deletes just now is left to it. */
+static void test_claimed_by_another(void **state)
+{
 	struct oam_error err = { 0 };
+	int claim;
 
 	(void)state;
 	put("{\"id\":\"asst_x\",\"model\":\"m\"}");
-	refresh(PROFILE_DEFAULT);
-	assert_ok(service_delete_all(t->service, &cleanup, &err));
-	assert_string_equal(json_text(cleanup.deleted), "[\"asst_x\"]");
-	assert_true(has("asst_far1"));
-	json_object_put(cleanup.deleted);
-	json_object_put(cleanup.failed);
+	put("{\"id\":\"asst_y\",\"model\":\"m\"}");
+	assert_int_equal(service_claim_try(t->service, "asst_x", &claim, &err), 1);
+	assert_int_equal(delete_all("[\"asst_x\",\"asst_y\"]", "[\"asst_y\"]"), OAM_OK);
+	assert_true(has("asst_x"));
+	t->service->upstream->deadline = clock_monotonic();
+	assert_int_equal(service_delete(t->service, "asst_x", &err), -1);
+	assert_int_equal(err.code, OAM_E_CONFLICT);
+	service_claim_release(&claim);
+	/* A cleanup lets go of all that it claimed. */
+	assert_int_equal(delete_all("[\"asst_x\",\"asst_y\"]", "[\"asst_x\",\"asst_y\"]"),
+			 OAM_OK);
+	err = (struct oam_error){ 0 };
+	for (int i = 0; i < 2; i++) {
+		const char *id = i ? "asst_x" : "asst_y";
+
+		assert_int_equal(service_claim_try(t->service, id, &claim, &err), 1);
+		service_claim_release(&claim);
+	}
 }
 
 /* ---- one assistant ---- */
@@ -555,6 +607,7 @@ int main(void)
 		TEST(test_a_list_that_fails),
 		TEST(test_all_but_what_is_in_use),
 		TEST(test_looked_at_as_late_as_can_be),
+		TEST(test_claimed_by_another),
 		TEST(test_updates),
 		TEST(test_deletions),
 		TEST(test_verification),

@@ -134,18 +134,32 @@ static void test_room_for_metadata(void **state)
 static void check_page(struct service *service, struct upstream_page page,
 		       const char *names, bool more)
 {
-	struct json_object *assistants;
+	struct json_writer writer = { 0 };
+	struct service_listed listed;
+	struct json_object *tree, *assistants;
 	struct oam_error err = { 0 };
 	char joined[64] = "";
-	bool has_more;
+	size_t count;
 
-	assert_ok(service_page(service, &page, &assistants, &has_more, &err));
-	for (size_t i = 0; i < json_object_array_length(assistants); i++)
+	json_write_begin(&writer, NULL);
+	assert_ok(service_write_page(service, &page, "data", &writer, &listed, &err));
+	json_write_end(&writer);
+	tree = parse(writer.text);
+	assistants = json_member(tree, "data");
+	count = json_object_array_length(assistants);
+	for (size_t i = 0; i < count; i++)
 		strcat(joined, json_member_string(
 				       json_object_array_get_idx(assistants, i), "name"));
 	assert_string_equal(joined, names);
-	assert_int_equal(has_more, more);
-	json_object_put(assistants);
+	assert_int_equal(listed.has_more, more);
+	assert_int_equal(listed.count, count);
+	if (count > 0)
+		assert_string_equal(
+			listed.last,
+			json_member_string(
+				json_object_array_get_idx(assistants, count - 1), "id"));
+	json_object_put(tree);
+	json_writer_free(&writer);
 }
 
 static void test_pages_know_whether_more_follow(void **state)

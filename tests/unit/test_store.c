@@ -339,12 +339,26 @@ static void test_a_cursor_outlives_its_assistant(void **state)
 	assert_string_equal(err.param, "after");
 }
 
+static void assert_surplus(struct store *store, int64_t profile, int64_t keep,
+			   int64_t since, const char *expected)
+{
+	struct oam_error err = { 0 };
+	struct json_object *ids;
+	int64_t count;
+
+	assert_ok(store_assistant_surplus(store, profile, keep, since, &ids, &err));
+	assert_string_equal(json_text(ids), expected);
+	assert_ok(
+		store_assistant_count_surplus(store, profile, keep, since, &count, &err));
+	assert_int_equal(count, json_object_array_length(ids));
+	json_object_put(ids);
+}
+
 static void test_surplus(void **state)
 {
 	struct store *store = store_of(state);
 	struct profile profile = add_profile(store, "one");
 	struct oam_error err = { 0 };
-	struct json_object *ids;
 
 	for (int i = 0; i < 5; i++) {
 		char id[32];
@@ -353,16 +367,13 @@ static void test_surplus(void **state)
 		own(store, id, profile.id, i + 1);
 		promote(store, id, profile.id, 100 + i);
 	}
-	assert_ok(store_assistant_surplus(store, profile.id, 3, 0, &ids, &err));
-	assert_string_equal(json_text(ids), "[\"asst_1\",\"asst_0\"]");
-	json_object_put(ids);
-	assert_ok(store_assistant_surplus(store, profile.id, 1, 104, &ids, &err));
-	assert_string_equal(json_text(ids), "[\"asst_2\",\"asst_1\",\"asst_0\"]");
-	json_object_put(ids);
-	assert_ok(store_assistant_surplus(store, profile.id, 1, 105, &ids, &err));
-	assert_string_equal(json_text(ids),
-			    "[\"asst_3\",\"asst_2\",\"asst_1\",\"asst_0\"]");
-	json_object_put(ids);
+	assert_surplus(store, profile.id, 3, 0, "[\"asst_1\",\"asst_0\"]");
+	assert_surplus(store, profile.id, 1, 104, "[\"asst_2\",\"asst_1\",\"asst_0\"]");
+	assert_surplus(store, profile.id, 1, 105,
+		       "[\"asst_3\",\"asst_2\",\"asst_1\",\"asst_0\"]");
+	assert_ok(store_profile_published(store, profile.id, "asst_1", &err));
+	assert_surplus(store, profile.id, 3, 0, "[\"asst_0\"]");
+	assert_surplus(store, profile.id, 5, 0, "[]");
 }
 
 /* ---- rotations ---- */
