@@ -24,6 +24,18 @@
 
 /* ---- sorting failures ---- */
 
+/*
+ * True when a request without a success may have been carried out all the same: 303 (See
+ * Other) is what some answer after a POST, and 1xx is the beginning of an answer (RFC 9110,
+ * 15.2 and 15.4.4).
+ */
+static bool is_undecided(const struct http_answer *answer)
+{
+	if (answer->status == 0)
+		return answer->sent;
+	return answer->status < 200 || answer->status == 303 || answer->status >= 500;
+}
+
 static void copy_member(struct json_object *envelope, const char *name, char *to,
 			size_t size)
 {
@@ -82,7 +94,7 @@ static int sort_status(const struct http_upstream *u, const struct call *call,
 	case 409:
 		return error_set(err, UPSTREAM_FAILED, NULL, text);
 	default:
-		if (answer->status >= 500 && !call->repeatable)
+		if (is_undecided(answer) && !call->repeatable)
 			return error_set(err, UPSTREAM_AMBIGUOUS, NULL, text);
 		return error_set(err, UPSTREAM_FAILED, NULL, text);
 	}
@@ -94,7 +106,7 @@ int upstream_http_sort(const struct http_upstream *u, const struct call *call,
 	struct json_object *tree, *envelope;
 
 	if (answer->status == 0) {
-		if (answer->sent && !call->repeatable)
+		if (is_undecided(answer) && !call->repeatable)
 			return error_set(err, UPSTREAM_AMBIGUOUS, NULL, answer->reason);
 		if (answer->timed_out)
 			return error_set(err, UPSTREAM_TIMEOUT, NULL);
@@ -142,7 +154,7 @@ int64_t upstream_http_delay(const struct http_answer *answer, int attempt)
 
 void upstream_http_note(struct call *call, const struct http_answer *answer)
 {
-	if (answer->status == 0 ? answer->sent : answer->status >= 500)
+	if (is_undecided(answer))
 		call->uncertain = true;
 }
 
@@ -186,15 +198,17 @@ static int make_call(struct http_upstream *u, struct call *call,
 	*tree = NULL;
 	if (call->body && !body)
 		return error_set(err, NO_MEMORY, NULL);
-	if (clock_monotonic() >= deadline)
-		return error_set(err, UPSTREAM_TIMEOUT, NULL);
 	for (int attempt = 0;; attempt++) {
+		struct http_request request = { .method = call->method,
+						.path = call->path,
+						.body = body,
+						.timeout = deadline - clock_monotonic(),
+						.once = !call->repeatable };
 		struct http_answer answer;
-		int64_t left = deadline - clock_monotonic(), delay;
+		int64_t left, delay;
 		bool done;
 
-		if (http_client_request(u->client, call->method, call->path, body, left,
-					&answer, err))
+		if (http_client_request(u->client, &request, &answer, err))
 			return -1;
 		done = is_success(&answer);
 		if (done)

@@ -21,7 +21,7 @@ class Fault:
     """What to do to the next `times` requests that `method` and `path` match.
 
     kind: status (with `status`, `headers`, `body`), reset, hang, drip, truncate, oversize,
-    garbage (with `body`), redirect, late (acts `seconds` later), vanish (loses what it
+    garbage (with `body`), no HTTP (with `body`), redirect, late (acts `seconds` later), vanish (loses what it
     made). `after`: the request is carried out first."""
 
     def __init__(self, kind, method="POST", path=".*", times=1, after=False, **options):
@@ -157,6 +157,9 @@ class FakeUpstream:
             self.reply(handler, options["status"], body, options.get("headers", {}))
         elif fault.kind == "garbage":
             self.reply(handler, 200, options["body"])
+        elif fault.kind == "no HTTP":
+            handler.wfile.write(options["body"])
+            handler.close_connection = True
         elif fault.kind == "redirect":
             self.reply(handler, 302, b"", {"Location": f"{self.url}/assistants"})
         elif fault.kind == "hang":

@@ -97,6 +97,9 @@ FAULTS = {
     "drips": (Fault("drip", after=True), {200}),
     "truncated answer": (Fault("truncate", after=True), {200}),
     "oversized answer": (Fault("oversize", after=True), {200}),
+    "no status line": (Fault("no HTTP", after=True, body=b"it worked\n"), {200}),
+    "no status line before it acted": (Fault("no HTTP", body=b"try later\n"), {502}),
+    "no answer": (Fault("no HTTP", after=True, body=b""), {200}),
     "not JSON": (Fault("garbage", after=True, body=b"<html>"), {200}),
     "wrong types": (Fault("garbage", after=True, body={"id": 5, "created_at": "x"}), {200}),
     "another object": (Fault("garbage", after=True, body=[]), {200}),
@@ -122,6 +125,7 @@ FAULTS = {
     "500 for ever": (Fault("status", status=500, times=99), {502}),
     "503": (Fault("status", status=503), {200}),
     "redirect": (Fault("redirect"), {502}),
+    "303 after it acted": (Fault("status", status=303, after=True), {200}),
 }
 
 
@@ -164,6 +168,18 @@ def test_a_refresh_with_a_fault(make_site, upstream, name, record_property):
         f"fault: {name:27} answered {reply.status} in {took:4.1f} s, "
         f"{'new id' if reply.status == 200 else 'old id kept'}, healed by the next run",
     )
+
+
+@pytest.mark.parametrize("kind", ["reset", "no HTTP"])
+def test_a_kept_connection_that_ends_sends_nothing_twice(make_site, upstream, kind):
+    """libcurl would send the creation again by itself."""
+    env = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": KEY, "OAM_WORKERS": "1"}
+    site = make_site(env)
+    assert site.post("/refresh").status == 200
+    upstream.faults.append(Fault(kind, "POST", "assistants$", after=True, body=b""))
+    assert site.post("/refresh").status == 200
+    assert [r[0] for r in upstream.requests].count("POST") == len(upstream.assistants) == 2
+    agree(site, upstream)
 
 
 def test_the_servers_words_are_carried_through(site, upstream):
