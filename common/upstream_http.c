@@ -231,27 +231,34 @@ static int make_call(struct http_upstream *u, struct call *call,
 
 /* ---- answers ---- */
 
+/* Which assistant of the answer is wrong, and in what. */
+static int refuse_assistant(struct json_object *assistant, const struct oam_error *wrong,
+			    struct oam_error *err)
+{
+	const char *id = json_member_string(assistant, "id");
+	size_t length = strlen(wrong->message);
+	char text[OAM_MESSAGE_MAX];
+
+	if (wrong->code == OAM_E_NO_MEMORY)
+		return error_set(err, NO_MEMORY, NULL);
+	snprintf(text, sizeof(text), "%s in its answer is not valid: %.*s",
+		 id && assistant_id_is_valid(id) ? id : "an assistant",
+		 (int)(length ? length - 1 : 0), wrong->message); /* ends with a stop */
+	return error_set(err, UPSTREAM_FAILED, NULL, text);
+}
+
 /*
- * Some servers count created_at in milliseconds; nothing else in this protocol is so big.
- * An assistant must at least tell its id and when it was created.
+ * Nothing of an assistant is kept, shown or published that has not passed here. Some
+ * servers count created_at in milliseconds; nothing else in this protocol is so big.
  */
 static int check_assistant(struct json_object *assistant, struct oam_error *err)
 {
-	struct json_object *created_at = json_member(assistant, "created_at");
-	const char *id = json_member_string(assistant, "id");
-	int64_t seconds = json_object_get_int64(created_at);
+	struct oam_error wrong = { 0 };
+	int64_t seconds;
 
-	if (!id || !assistant_id_is_valid(id) ||
-	    (size_t)json_object_get_string_len(json_member(assistant, "id")) !=
-		    strlen(id)) /* it holds a NUL byte */
-		return error_set(err, UPSTREAM_FAILED, NULL,
-				 "an assistant in its answer has no valid id");
-	if (!json_object_is_type(created_at, json_type_int) || seconds < 0)
-		return error_set(err, UPSTREAM_FAILED, NULL,
-				 "an assistant in its answer has no valid created_at");
-	if (!json_member_string(assistant, "model"))
-		return error_set(err, UPSTREAM_FAILED, NULL,
-				 "an assistant in its answer has no model");
+	if (assistant_check_received(assistant, &wrong))
+		return refuse_assistant(assistant, &wrong, err);
+	seconds = json_object_get_int64(json_member(assistant, "created_at"));
 	if (seconds > INT64_C(100000000000))
 		return json_put_integer(assistant, "created_at", seconds / CLOCK_SECOND,
 					err);
@@ -317,6 +324,15 @@ static int http_modify(struct upstream *upstream, const char *id,
 	return call_for_assistant(http_of(upstream), &call, id, assistant, err);
 }
 
+bool upstream_http_confirms(struct json_object *answer, const char *id)
+{
+	struct json_object *deleted = json_member(answer, "deleted");
+	const char *told = json_member_string(answer, "id");
+
+	return json_object_is_type(deleted, json_type_boolean) &&
+	       json_object_get_boolean(deleted) && (!told || strcmp(told, id) == 0);
+}
+
 static int http_remove(struct upstream *upstream, const char *id, struct oam_error *err)
 {
 	char path[UPSTREAM_HTTP_PATH_SIZE];
@@ -334,7 +350,7 @@ static int http_remove(struct upstream *upstream, const char *id, struct oam_err
 		*err = cause;
 		return -1;
 	}
-	if (!json_object_get_boolean(json_member(answer, "deleted")))
+	if (!upstream_http_confirms(answer, id))
 		error_set(err, UPSTREAM_FAILED, NULL, "it did not confirm the deletion");
 	json_object_put(answer);
 	return error_result(err);

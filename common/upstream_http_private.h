@@ -48,6 +48,9 @@ int64_t upstream_http_delay(const struct http_answer *answer, int attempt);
 /* Remembers in the call whether an attempt may have been carried out. */
 void upstream_http_note(struct call *call, const struct http_answer *answer);
 
+/* True when the answer to a DELETE says that this assistant is deleted. */
+bool upstream_http_confirms(struct json_object *answer, const char *id);
+
 int upstream_http_remove_all(struct upstream *upstream, struct json_object *ids,
 			     upstream_removed *done, void *context,
 			     struct oam_error *err);

@@ -290,17 +290,6 @@ def test_a_404_from_another_address_says_what_to_check(site, upstream):
     assert reply.status == 502 and "OPENAI_BASE_URL" in reply.json["message"]
 
 
-@pytest.mark.parametrize("metadata", ["text", [{"oam_nonce": "x"}], 7])
-def test_metadata_that_is_no_object_does_no_harm(site, upstream, metadata):
-    id = "asst_elsewhere"
-    odd = {"id": id, "object": "assistant", "created_at": 1, "model": "m"}
-    upstream.assistants[id] = {**odd, "metadata": metadata}
-    site.env_file.write_text(site.env_file.read_text() + f"OPENAI_ASSISTANT_ID={id}\n")
-    assert site.post("/initialize").data["assistantId"] == id
-    new = {"metadata": {"a": "b"}}
-    assert site.put(f"/update/{id}", {"updates": new}).data["metadata"] == new["metadata"]
-
-
 def test_an_id_with_a_nul_byte_is_not_believed(site, upstream):
     id = site.post("/initialize").data["assistantId"]
     upstream.assistants[id]["id"] = id + "\0"
