@@ -41,8 +41,8 @@ static void count(struct request_names *names)
 		*digit-- = '0';
 }
 
-void request_name(const struct channel *channel, struct request_names *names,
-		  struct incoming *incoming)
+static void name_request(const struct channel *channel, struct request_names *names,
+			 struct incoming *incoming)
 {
 	static const char allowed[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -55,6 +55,26 @@ void request_name(const struct channel *channel, struct request_names *names,
 	}
 	count(names);
 	memcpy(incoming->request_id, names->next, sizeof(names->next));
+}
+
+/* Servers split the path at different places between the two variables. */
+static void read_target(const struct channel *channel, struct incoming *incoming)
+{
+	int length = snprintf(incoming->path, sizeof(incoming->path), "%s%s",
+			      request_param(channel, "SCRIPT_NAME"),
+			      request_param(channel, "PATH_INFO"));
+
+	if (length >= (int)sizeof(incoming->path)) /* then it is nobody's, cut or not */
+		memcpy(incoming->path + sizeof(incoming->path) - 4, "...", 4);
+	incoming->method = request_param(channel, "REQUEST_METHOD");
+	incoming->is_head = strcmp(incoming->method, "HEAD") == 0;
+}
+
+void request_begin(const struct channel *channel, struct request_names *names,
+		   struct incoming *incoming)
+{
+	name_request(channel, names, incoming);
+	read_target(channel, incoming);
 }
 
 /* ---- token (RFC 6750, 2.1) ---- */
@@ -141,19 +161,6 @@ static int find_endpoint(struct incoming *incoming, struct oam_error *err)
 	incoming->endpoint = endpoint;
 	incoming->view.id = id;
 	return 0;
-}
-
-/* Servers split the path at different places between the two variables. */
-static void read_target(const struct channel *channel, struct incoming *incoming)
-{
-	int length = snprintf(incoming->path, sizeof(incoming->path), "%s%s",
-			      request_param(channel, "SCRIPT_NAME"),
-			      request_param(channel, "PATH_INFO"));
-
-	if (length >= (int)sizeof(incoming->path)) /* then it is nobody's, cut or not */
-		memcpy(incoming->path + sizeof(incoming->path) - 4, "...", 4);
-	incoming->method = request_param(channel, "REQUEST_METHOD");
-	incoming->is_head = strcmp(incoming->method, "HEAD") == 0;
 }
 
 static int check_rights(const struct endpoint *endpoint,
@@ -313,7 +320,6 @@ int request_read(struct token_verifier *verifier, struct channel *channel,
 	struct json_object *claims;
 	int result = -1;
 
-	read_target(channel, incoming);
 	if (authenticate(verifier, channel, &claims, err) == 0 &&
 	    find_endpoint(incoming, err) == 0 &&
 	    check_rights(incoming->endpoint, verifier, claims, err) == 0 &&
