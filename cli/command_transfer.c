@@ -16,7 +16,7 @@ static int print_line(struct json_object *assistant, struct oam_error *err)
 
 	if (!text)
 		return error_set(err, NO_MEMORY, NULL);
-	puts(text);
+	cli_put_json(text);
 	return 0;
 }
 

@@ -469,7 +469,8 @@ def test_the_environment_is_clean(site):
             continue
         names = {v.split("=", 1)[0] for v in text.split("\0") if v}
         assert names <= {
-            "OAM_ENV_FILE", "OAM_WORKERS", "PATH", "PHP_FCGI_CHILDREN", *SANITIZER_NAMES,
+            "ENDPOINT_END_WITH_PARENT", "OAM_ENV_FILE", "OAM_WORKERS", "PATH",
+            "PHP_FCGI_CHILDREN", *SANITIZER_NAMES,
         }  # fmt: skip
 
 
