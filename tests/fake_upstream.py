@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
 
 PREFIX = "/v1/assistants"
@@ -94,6 +95,9 @@ class FakeUpstream:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+
+            def server_bind(self):  # http.server's asks for the name of 127.0.0.1
+                TCPServer.server_bind(self)
 
             def handle_error(self, *_):
                 pass

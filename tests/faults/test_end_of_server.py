@@ -10,7 +10,7 @@ import time
 
 import fastcgi
 import pytest
-from conftest import BUILD, ROOT, Site, alive, eventually, free_port
+from conftest import BUILD, ROOT, Site, alive, eventually, free_port, parent
 
 
 FAMILY = 2 * len(list((ROOT / "cgi").glob("*.c")))  # a supervisor and a worker each
@@ -67,9 +67,9 @@ def kill_server(site, how=signal.SIGKILL):
 
 def replace_supervisor(site, name):
     """Kills it; its heir is no child of the web server."""
-    old = next(p for p in site.processes(name) if p not in site.workers(name))
+    old = parent(site.all_workers(name)[0])
     os.kill(old, signal.SIGKILL)
-    eventually(lambda: not alive(old) and len(site.workers(name)) == 1)
+    eventually(lambda: not alive(old) and parent(site.all_workers(name)[0]) != old)
 
 
 def test_a_killed_web_server_leaves_nobody(site):
@@ -83,8 +83,7 @@ def test_a_killed_web_server_leaves_nobody(site):
 def test_killed_together_with_its_supervisors(site):
     """Then the workers would make heirs of a server that is gone."""
     site.start()
-    workers = eventually(lambda: len(w := site.workers("status")) == 1 and w)
-    (above,) = set(site.processes("status")) - set(workers)
+    above = parent(site.all_workers("status")[0])
     os.kill(site.process.pid, signal.SIGSTOP)
     os.kill(above, signal.SIGKILL)
     kill_server(site)
@@ -159,13 +158,11 @@ def test_a_spawner_may_end(site):
         capture_output=True,
         timeout=30,
     )
-    eventually(lambda: len(site.workers("status")) == 1)
     replace_supervisor(site, "status")
     family = site.processes("status")
     time.sleep(2.5)  # an heir looks for its web server each second
     assert site.processes("status") == family
     answer = fastcgi.Connection(socket, fastcgi.request(HTTP_AUTHORIZATION=None)).answer()
     assert answer[0] == 401
-    (above,) = set(family) - set(site.workers("status"))
-    os.kill(above, signal.SIGTERM)
+    os.kill(parent(site.all_workers("status")[0]), signal.SIGTERM)
     eventually(lambda: not site.processes())
