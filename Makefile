@@ -294,7 +294,7 @@ ifneq ($(SYSTEMDDIR),)
 endif
 
 deb:
-	deploy/install-packages run deb
+	deploy/install-packages deb
 	deploy/debian/build $(B)/deb
 
 # In a Debian of its own, as root; lintian has a say, too.

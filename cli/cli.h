@@ -7,6 +7,7 @@
 #ifndef OAM_CLI_H
 #define OAM_CLI_H
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "service.h"
@@ -79,6 +80,21 @@ bool cli_confirm(const struct cli *cli, const char *format, ...)
 /* A sentence for people, on standard error; nothing with --quiet or --json. */
 void cli_say(const struct cli *cli, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Formatted text with something from outside in it. What could steer a terminal is shown
+ * as an escape (visible.h), and white space, line ends too, as blanks.
+ */
+void cli_print(FILE *stream, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void cli_print_list(FILE *stream, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
+
+/*
+ * A line of JSON on standard output, as it is; on a terminal with escapes for what could
+ * steer that.
+ */
+void cli_put_json(const char *text);
 
 /* The tree as JSON, on standard output. */
 int cli_print_json(struct json_object *tree, struct oam_error *err);

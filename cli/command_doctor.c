@@ -41,10 +41,11 @@ static void find(struct doctor *doctor, const char *what, const char *how,
 		json_append(doctor->findings, entry, doctor->err);
 		return;
 	}
-	printf("%s%-4s%s %-24s %s%s%s\n",
-	       cli_colour(stdout, advice ? COLOUR_RED : COLOUR_GREEN),
-	       advice ? "FAIL" : "ok", cli_colour(stdout, COLOUR_OFF), what, how,
-	       advice ? ": " : "", advice ? advice : "");
+	printf("%s%-4s%s ", cli_colour(stdout, advice ? COLOUR_RED : COLOUR_GREEN),
+	       advice ? "FAIL" : "ok", cli_colour(stdout, COLOUR_OFF));
+	cli_print(stdout, "%-24s %s%s%s", what, how, advice ? ": " : "",
+		  advice ? advice : "");
+	putchar('\n');
 }
 
 /* ---- settings ---- */

@@ -26,7 +26,7 @@ static int print_one(struct json_object *assistant, void *context, struct oam_er
 	text = json_text(assistant);
 	if (!text)
 		return error_set(err, NO_MEMORY, NULL);
-	puts(text);
+	cli_put_json(text);
 	printing->count++;
 	return 0;
 }

@@ -132,7 +132,7 @@ bool cli_confirm(const struct cli *cli, const char *format, ...)
 	if (cli->yes || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return true;
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	cli_print_list(stderr, format, arguments);
 	va_end(arguments);
 	fputs(" [y/N] ", stderr);
 	if (!fgets(answer, sizeof(answer), stdin))

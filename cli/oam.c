@@ -121,7 +121,7 @@ static int unknown_command(const char *name)
 	const struct command *nearest = NULL;
 	int best = 4; /* farther away, it is not meant */
 
-	fprintf(stderr, "oam: there is no command '%s'.", name);
+	cli_print(stderr, "oam: there is no command '%s'.", name);
 	for (size_t i = 0; i < COMMANDS; i++) {
 		int far = distance(name, commands[i].name);
 

@@ -8,8 +8,10 @@
 
 #include "cli.h"
 #include "clock.h"
+#include "visible.h"
 
 #define CELL_MAX 256
+#define MARGIN   21 /* characters before the value of a member */
 #define BAR      30 /* characters */
 
 const char *cli_colour(FILE *stream, const char *colour)
@@ -21,6 +23,49 @@ const char *cli_colour(FILE *stream, const char *colour)
 	return isatty(fileno(stream)) ? colour : "";
 }
 
+/* ---- text for people ---- */
+
+/*
+ * Everything from outside reaches a terminal through here. White space stays white space:
+ * after a line end comes a margin, so that no value can look like another line; without
+ * one it is a blank.
+ */
+static void put_text(FILE *stream, const char *text, int margin)
+{
+	char shown[VISIBLE_SIZE];
+
+	while (*text) {
+		size_t n = visible_step(text, shown);
+
+		if (*text == '\n' && margin)
+			fprintf(stream, "\n%*s", margin, "");
+		else if (strchr("\t\n\r", *text))
+			fputc(' ', stream);
+		else
+			fputs(shown, stream);
+		text += n;
+	}
+}
+
+void cli_print_list(FILE *stream, const char *format, va_list arguments)
+{
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		return;
+	put_text(stream, text, 0);
+	free(text);
+}
+
+void cli_print(FILE *stream, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	cli_print_list(stream, format, arguments);
+	va_end(arguments);
+}
+
 void cli_say(const struct cli *cli, const char *format, ...)
 {
 	va_list arguments;
@@ -28,9 +73,39 @@ void cli_say(const struct cli *cli, const char *format, ...)
 	if (cli->quiet || cli->json)
 		return;
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	cli_print_list(stderr, format, arguments);
 	va_end(arguments);
 	fputc('\n', stderr);
+}
+
+/*
+ * `indent` goes before each line but the first. What json-c leaves as it is, JSON can
+ * escape as well, for a terminal: only inside of strings there is any.
+ */
+static void put_json(const char *text, const char *indent)
+{
+	bool is_terminal = isatty(STDOUT_FILENO);
+	char shown[VISIBLE_SIZE];
+
+	while (*text) {
+		size_t n = is_terminal ? visible_step(text, shown) : 1;
+
+		if (*text == '\n')
+			printf("\n%s", indent);
+		else if (!is_terminal)
+			putchar(*text);
+		else if (shown[0] == '\\' && shown[1] == 'x')
+			printf("\\u00%s", shown + 2);
+		else
+			fputs(shown, stdout);
+		text += n;
+	}
+}
+
+void cli_put_json(const char *text)
+{
+	put_json(text, "");
+	putchar('\n');
 }
 
 int cli_print_json(struct json_object *tree, struct oam_error *err)
@@ -39,7 +114,7 @@ int cli_print_json(struct json_object *tree, struct oam_error *err)
 
 	if (!text)
 		return error_set(err, NO_MEMORY, NULL);
-	puts(text);
+	cli_put_json(text);
 	return 0;
 }
 
@@ -50,11 +125,7 @@ int cli_print_element(struct json_object *element, size_t index, struct oam_erro
 	if (!text)
 		return error_set(err, NO_MEMORY, NULL);
 	fputs(index ? ",\n  " : "[\n  ", stdout);
-	for (; *text; text++) {
-		putchar(*text);
-		if (*text == '\n')
-			fputs("  ", stdout);
-	}
+	put_json(text, "  ");
 	return 0;
 }
 
@@ -77,8 +148,9 @@ void cli_print_failures(const struct cli *cli, struct json_object *failed)
 	for (size_t i = 0; !cli->json && i < json_object_array_length(failed); i++) {
 		struct json_object *entry = json_object_array_get_idx(failed, i);
 
-		fprintf(stderr, "%s: %s\n", json_member_string(entry, "id"),
-			json_member_string(entry, "message"));
+		cli_print(stderr, "%s: %s", json_member_string(entry, "id"),
+			  json_member_string(entry, "message"));
+		fputc('\n', stderr);
 	}
 }
 
@@ -134,12 +206,25 @@ static int64_t parse_iso(const char *text)
 
 /* ---- tables ---- */
 
-/* Control characters could rewrite what the terminal shows. */
-static void tame(char *text)
+/* As put_text() writes it, in one line; what does not fit is cut. */
+static void make_visible(char *to, size_t size, const char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7F)
-			*text = ' ';
+	char shown[VISIBLE_SIZE];
+	size_t used = 0;
+
+	while (*text) {
+		size_t n = visible_step(text, shown), length;
+
+		if (strchr("\t\n\r", *text))
+			strcpy(shown, " ");
+		length = strlen(shown);
+		if (used + length >= size)
+			break;
+		memcpy(to + used, shown, length);
+		used += length;
+		text += n;
+	}
+	to[used] = '\0';
 }
 
 /* Characters that `text` takes on the terminal, as well as we can tell. */
@@ -185,8 +270,7 @@ static void cell(struct json_object *row, const struct column *column, char *tex
 	if (ms >= 0)
 		put_time(ms, text, CELL_MAX);
 	else
-		error_copy(text, CELL_MAX, json_object_get_string(value));
-	tame(text);
+		make_visible(text, CELL_MAX, json_object_get_string(value));
 	cut(text, column->widest);
 }
 
@@ -258,7 +342,9 @@ void cli_print_members(struct json_object *object)
 			ms = json_object_get_int64(value) * CLOCK_SECOND;
 		if (ms >= 0)
 			put_time(ms, shown, sizeof(shown));
-		printf("%-20s %s\n", name, ms >= 0 ? shown : text);
+		cli_print(stdout, "%-*s ", MARGIN - 1, name);
+		put_text(stdout, ms >= 0 ? shown : text, MARGIN);
+		putchar('\n');
 	}
 }
 
@@ -277,13 +363,17 @@ void cli_progress(size_t done, size_t total, void *context)
 
 int cli_report(const char *program, const struct oam_error *err)
 {
-	if (err->message[0])
-		fprintf(stderr, "%s%s:%s %s%s%s%s\n", cli_colour(stderr, COLOUR_RED),
-			program, cli_colour(stderr, COLOUR_OFF), err->message,
-			err->detail[0] ? " (" : "", err->detail,
-			err->detail[0] ? ")" : "");
-	if (err->upstream.message[0])
-		fprintf(stderr, "The server said: %s\n", err->upstream.message);
+	if (err->message[0]) {
+		fprintf(stderr, "%s%s:%s ", cli_colour(stderr, COLOUR_RED), program,
+			cli_colour(stderr, COLOUR_OFF));
+		cli_print(stderr, "%s%s%s%s", err->message, err->detail[0] ? " (" : "",
+			  err->detail, err->detail[0] ? ")" : "");
+		fputc('\n', stderr);
+	}
+	if (err->upstream.message[0]) {
+		cli_print(stderr, "The server said: %s", err->upstream.message);
+		fputc('\n', stderr);
+	}
 	if (err->code == OAM_E_USAGE)
 		return STATUS_USAGE;
 	return error_is_transient(err->code) ? STATUS_TEMPORARY : STATUS_FAILED;

@@ -77,8 +77,9 @@ static void report(const struct service_status *status, int work, const char *ol
 	tally->profiles++;
 	tally->worked += replaced || (work & ~WORK_VERIFY);
 	if (error_result(err)) {
-		fprintf(stderr, "oam-refresh: %s: %s\n", status->profile.name,
-			err->message);
+		cli_print(stderr, "oam-refresh: %s: %s", status->profile.name,
+			  err->message);
+		fputc('\n', stderr);
 		tally->failed++;
 	}
 	if (tally->look)

@@ -49,6 +49,22 @@ int assistant_check(struct json_object *fields, enum assistant_use use, const ch
 int assistant_check_managed(struct json_object *fields, const char *path,
 			    struct oam_error *err);
 
+/* The member `metadata` of any object of the protocol, which stands at `path`. */
+int assistant_check_metadata(struct json_object *metadata, const char *path,
+			     struct oam_error *err);
+
+/*
+ * Seconds since 1970, or the milliseconds that some servers count: created_at is not more.
+ */
+#define ASSISTANT_TIME_MAX INT64_C(100000000000000)
+
+/*
+ * Checks an assistant object from another server, before any of it is kept or shown: id,
+ * created_at and model are there, and each field that we know has its type and is within
+ * its limits. Members and tools that we do not know pass. Errors as of assistant_check().
+ */
+int assistant_check_received(struct json_object *object, struct oam_error *err);
+
 /* The configuration that the default profile starts with. The caller releases it. */
 struct json_object *assistant_default_config(struct oam_error *err);
 

@@ -8,8 +8,8 @@
 #define METADATA_NAME_MAX  64
 #define METADATA_VALUE_MAX 512
 
-static int check_metadata(struct json_object *metadata, const char *path,
-			  struct oam_error *err)
+int assistant_check_metadata(struct json_object *metadata, const char *path,
+			     struct oam_error *err)
 {
 	static const struct shape text = { .kind = SHAPE_STRING,
 					   .max = METADATA_VALUE_MAX };
@@ -215,7 +215,7 @@ static int check_chunking(struct json_object *strategy, const char *path,
 static const struct shape vector_store[] = {
 	{ "file_ids", SHAPE_ARRAY, .max = 10000, .items = &id_text },
 	{ "chunking_strategy", SHAPE_OBJECT, .check = check_chunking },
-	{ "metadata", SHAPE_OBJECT, .nullable = true, .check = check_metadata },
+	{ "metadata", SHAPE_OBJECT, .nullable = true, .check = assistant_check_metadata },
 	{ 0 },
 };
 
@@ -278,7 +278,8 @@ static const char *const efforts[] = { "none", "minimal", "low", "medium",
 		{ "description", SHAPE_STRING, .nullable = true, .max = 512 }, \
 		{ "instructions", SHAPE_STRING, .nullable = true, .max = 256000 }, \
 		{ "tools", SHAPE_ARRAY, .max = 128, .items = &tool_item }, \
-		{ "metadata", SHAPE_OBJECT, .nullable = true, .check = check_metadata }, \
+		{ "metadata", SHAPE_OBJECT, .nullable = true, \
+		  .check = assistant_check_metadata }, \
 		{ "temperature", SHAPE_DECIMAL, .nullable = true, .max = 2 }, \
 		{ "top_p", SHAPE_DECIMAL, .nullable = true, .max = 1 }, \
 		{ "response_format", SHAPE_ANY, .nullable = true, \

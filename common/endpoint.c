@@ -81,21 +81,34 @@ static int open_service(const struct program *program, struct service **service,
 	return program->endpoint->open(&program->settings, service, err);
 }
 
+/* The handler writes a success into the session's body, or fails. */
+static int handle(struct session *session, const struct incoming *incoming,
+		  struct oam_error *err)
+{
+	int result;
+
+	service_begin_request(session->service, incoming->request_id);
+	answer_begin(incoming, &session->body);
+	result = incoming->endpoint->handle(session->service, &incoming->view,
+					    &session->body, err);
+	answer_end(incoming, &session->body);
+	service_end_request(session->service);
+	return result;
+}
+
 static void serve(const struct program *program, struct session *session)
 {
 	struct incoming incoming = { .endpoint = program->endpoint };
 	struct oam_error err = { 0 };
 	int status;
 
-	request_name(session->channel, &session->names, &incoming);
-	if (request_read(program->verifier, session->channel, &incoming, &err) == 0 &&
-	    open_service(program, &session->service, &err) == 0) {
-		service_begin_request(session->service, incoming.request_id);
-		answer_begin(&incoming, &session->body);
-		incoming.endpoint->handle(session->service, &incoming.view,
-					  &session->body, &err);
-		answer_end(&incoming, &session->body);
-		service_end_request(session->service);
+	request_begin(session->channel, &session->names, &incoming);
+	if (request_read(program->verifier, session->channel, &incoming, &err) ||
+	    open_service(program, &session->service, &err) ||
+	    handle(session, &incoming, &err)) {
+		/* A failure without an error is a fault of ours, and no success. */
+		error_set(&err, INTERNAL, NULL);
+		error_detail(&err, "it failed and did not say why");
 	}
 	status = answer_send(session->channel, &incoming, &err, &session->body);
 	channel_finish(session->channel);
@@ -138,34 +151,52 @@ static int renew(void *context)
 
 /* ---- plain CGI ---- */
 
-/* A web server shows nothing of our standard error: answer, and keep the reason there. */
-static void say_why(const struct endpoint *endpoint, const struct oam_error *err)
+/* The answer when there is no memory for a better one. */
+static void say_plainly(const struct endpoint *endpoint)
 {
 	const struct dialect *dialect = endpoint_dialect(endpoint);
-	bool is_setting = err->code != OAM_E_NO_MEMORY;
 	char body[ANSWER_PLAIN_SIZE];
 
-	dialect->plain_failure(is_setting ? OAM_E_SETTING : err->code,
-			       is_setting
-				       ? "The server is misconfigured. Its log says how."
-				       : OAM_TEXT_NO_MEMORY,
-			       body, sizeof(body));
+	dialect->plain_failure(OAM_E_NO_MEMORY, OAM_TEXT_NO_MEMORY, body, sizeof(body));
 	dprintf(STDOUT_FILENO,
 		"Status: 500 Internal Server Error\r\nContent-Type: "
 		"application/json\r\n%s\r\n%s",
 		dialect->header, body);
 }
 
+/*
+ * A web server shows nothing of our standard error: answer, in the words that the path's
+ * clients know, and keep the reason there.
+ */
+static void say_why(const struct program *program, const struct oam_error *err)
+{
+	struct incoming incoming = { .endpoint = program->endpoint };
+	struct oam_error told = { 0 };
+	struct session session;
+
+	if (err->code == OAM_E_NO_MEMORY)
+		error_set(&told, NO_MEMORY, NULL);
+	else
+		error_set(&told, SETTING, NULL,
+			  "The server is misconfigured. Its log says how.");
+	if (open_session(&session)) {
+		say_plainly(program->endpoint);
+		return;
+	}
+	request_begin(session.channel, &session.names, &incoming);
+	request_drain(session.channel);
+	answer_send(session.channel, &incoming, &told, &session.body);
+	close_session(&session);
+}
+
 static int serve_cgi(struct program *program)
 {
 	struct session session;
-	struct oam_error err = { 0 };
 	bool wanted;
 
 	workers_release_signals(); /* the web server may end us, and people the renewal */
 	if (open_session(&session)) {
-		error_set(&err, NO_MEMORY, NULL);
-		say_why(program->endpoint, &err);
+		say_plainly(program->endpoint);
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -223,7 +254,7 @@ int endpoint_main(const struct endpoint *endpoint)
 		log_write(LOG_LEVEL_ERROR, "cannot-start", "error", err.message, "detail",
 			  err.detail, NULL);
 		if (is_cgi)
-			say_why(endpoint, &err);
+			say_why(&program, &err);
 	} else if (is_cgi) {
 		status = serve_cgi(&program);
 	} else {

@@ -18,7 +18,6 @@
 
 struct channel {
 	bool is_cgi;
-	bool served; /* plain CGI: the one request is done */
 	FCGX_Request fcgi;
 	sigset_t waiting; /* the signal mask between two requests */
 };
@@ -40,13 +39,14 @@ bool channel_is_cgi(void)
 
 struct channel *channel_open(void)
 {
-	struct channel *channel = calloc(1, sizeof(*channel));
+	static struct channel cgi = { .is_cgi = true }; /* nothing ever changes it */
+	struct channel *channel;
 
+	if (channel_is_cgi())
+		return &cgi;
+	channel = calloc(1, sizeof(*channel));
 	if (!channel)
 		return NULL;
-	channel->is_cgi = channel_is_cgi();
-	if (channel->is_cgi)
-		return channel;
 	/* Without a socket to listen on: see next_connection(). */
 	if (FCGX_Init() == 0 && FCGX_InitRequest(&channel->fcgi, -1, 0) == 0) {
 		hold_all_signals(&channel->waiting);
@@ -58,12 +58,10 @@ struct channel *channel_open(void)
 
 void channel_close(struct channel *channel)
 {
-	if (!channel)
+	if (!channel || channel->is_cgi)
 		return;
-	if (!channel->is_cgi) {
-		FCGX_Free(&channel->fcgi, 1);
-		sigprocmask(SIG_SETMASK, &channel->waiting, NULL);
-	}
+	FCGX_Free(&channel->fcgi, 1);
+	sigprocmask(SIG_SETMASK, &channel->waiting, NULL);
 	free(channel);
 }
 
@@ -112,8 +110,6 @@ int channel_accept(struct channel *channel)
 {
 	FCGX_Request *fcgi = &channel->fcgi;
 
-	if (channel->is_cgi)
-		return channel->served ? -1 : 0;
 	while ((fcgi->ipcFd = next_connection(channel)) >= 0) {
 		fcgi->keepConnection = 1; /* else it is closed first */
 		if (FCGX_Accept_r(fcgi) != 0)
@@ -135,7 +131,6 @@ void channel_finish(struct channel *channel)
 	FCGX_Request *fcgi = &channel->fcgi;
 	bool at_once;
 
-	channel->served = true;
 	if (channel->is_cgi)
 		return;
 	at_once = !fcgi->keepConnection && FCGX_GetChar(fcgi->in) == EOF &&

@@ -21,11 +21,14 @@ struct channel;
 /* True when the web server started us as a plain CGI program. */
 bool channel_is_cgi(void);
 
-/* For this process alone: open it after fork(2). NULL when it cannot be opened. */
+/*
+ * For this process alone: open it after fork(2). NULL when it cannot be opened, which does
+ * not happen to a plain CGI program: its one request is there.
+ */
 struct channel *channel_open(void);
 void channel_close(struct channel *channel);
 
-/* Waits for a request. -1 when the process should end. */
+/* Waits for a request, over FastCGI. -1 when the process should end. */
 int channel_accept(struct channel *channel);
 
 /* Ends the request: the answer is complete and sent. */

@@ -41,8 +41,8 @@ static void count(struct request_names *names)
 		*digit-- = '0';
 }
 
-void request_name(const struct channel *channel, struct request_names *names,
-		  struct incoming *incoming)
+static void name_request(const struct channel *channel, struct request_names *names,
+			 struct incoming *incoming)
 {
 	static const char allowed[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -55,6 +55,28 @@ void request_name(const struct channel *channel, struct request_names *names,
 	}
 	count(names);
 	memcpy(incoming->request_id, names->next, sizeof(names->next));
+}
+
+/* Servers split the path at different places between the two variables. */
+static void read_target(const struct channel *channel, struct incoming *incoming)
+{
+	const char *first = request_param(channel, "SCRIPT_NAME");
+	const char *rest = request_param(channel, "PATH_INFO");
+	char *path = incoming->path;
+
+	if (strlen(first) + strlen(rest) < sizeof(incoming->path))
+		strcpy(stpcpy(path, first), rest);
+	else /* then it is nobody's, cut or not */
+		snprintf(path, sizeof(incoming->path), "%.126s%.126s...", first, rest);
+	incoming->method = request_param(channel, "REQUEST_METHOD");
+	incoming->is_head = strcmp(incoming->method, "HEAD") == 0;
+}
+
+void request_begin(const struct channel *channel, struct request_names *names,
+		   struct incoming *incoming)
+{
+	name_request(channel, names, incoming);
+	read_target(channel, incoming);
 }
 
 /* ---- token (RFC 6750, 2.1) ---- */
@@ -141,21 +163,6 @@ static int find_endpoint(struct incoming *incoming, struct oam_error *err)
 	incoming->endpoint = endpoint;
 	incoming->view.id = id;
 	return 0;
-}
-
-/* Servers split the path at different places between the two variables. */
-static void read_target(const struct channel *channel, struct incoming *incoming)
-{
-	const char *first = request_param(channel, "SCRIPT_NAME");
-	const char *rest = request_param(channel, "PATH_INFO");
-	char *path = incoming->path;
-
-	if (strlen(first) + strlen(rest) < sizeof(incoming->path))
-		strcpy(stpcpy(path, first), rest);
-	else /* then it is nobody's, cut or not */
-		snprintf(path, sizeof(incoming->path), "%.126s%.126s...", first, rest);
-	incoming->method = request_param(channel, "REQUEST_METHOD");
-	incoming->is_head = strcmp(incoming->method, "HEAD") == 0;
 }
 
 static int check_rights(const struct endpoint *endpoint,
@@ -318,7 +325,6 @@ int request_read(struct token_verifier *verifier, struct channel *channel,
 	struct json_object *claims;
 	int result = -1;
 
-	read_target(channel, incoming);
 	if (authenticate(verifier, channel, &claims, err) == 0 &&
 	    find_endpoint(incoming, err) == 0 &&
 	    check_rights(incoming->endpoint, verifier, claims, err) == 0 &&

@@ -60,9 +60,12 @@ struct request_names {
 
 void request_names_draw(struct request_names *names);
 
-/* The caller's X-Request-Id when it is harmless, else a new one. */
-void request_name(const struct channel *channel, struct request_names *names,
-		  struct incoming *incoming);
+/*
+ * What every answer needs to know: path, method, and a name: the caller's X-Request-Id when
+ * it is harmless, else a new one.
+ */
+void request_begin(const struct channel *channel, struct request_names *names,
+		   struct incoming *incoming);
 
 /* A CGI variable, or "". */
 const char *request_param(const struct channel *channel, const char *name);
@@ -88,7 +91,7 @@ int request_read_body(struct channel *channel, struct incoming *incoming,
 void request_drain(struct channel *channel);
 
 /*
- * All checks up to the handler, and incoming->endpoint becomes the one that is meant.
+ * After request_begin(): all checks up to the handler, and incoming->endpoint becomes the one that is meant.
  * Release with request_release() in any case.
  */
 int request_read(struct token_verifier *verifier, struct channel *channel,

@@ -29,12 +29,15 @@ struct supervisor {
 	pid_t renewer; /* 0: not running */
 	bool stopping;
 	int heritage[2];  /* a pipe with one byte: the orphan that reads it is the heir */
-	pid_t web_server; /* for an heir to watch */
+	pid_t web_server; /* for an heir to watch; 0: there is none to watch */
 	bool is_heir;
 };
 
 /* How an heir learns of the web server: set before exec, removed right after it. */
 #define HEIR_VARIABLE "ENDPOINT_HEIR_UNDER"
+
+/* Set, by a web server's configuration: whoever starts the program also ends it. */
+#define PARENT_VARIABLE "ENDPOINT_END_WITH_PARENT"
 
 static volatile sig_atomic_t orphaned;
 static pid_t supervisor; /* set once, before the first fork */
@@ -236,13 +239,34 @@ void workers_release_signals(void)
 	release_signals();
 }
 
-/* Who started us, or, for an heir, who started the one before. */
+/*
+ * Asks for SIGTERM when the web server ends in whatever way: killed, it ends nobody itself.
+ * It may have ended before we could ask; then our parent is init, which is of another
+ * session, unless the web server is itself process 1.
+ */
+static void end_with_parent(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent || (parent == 1 && getsid(parent) != getsid(0)))
+		raise(SIGTERM); /* held back until somebody waits for it */
+}
+
+/*
+ * Who started us, or, for an heir, who started the one before. Spawners, which end at once,
+ * and systemd make a session for us: they are no web server to watch.
+ */
 static void learn_heritage(struct supervisor *s)
 {
 	const char *text = getenv(HEIR_VARIABLE);
+	pid_t parent = getppid();
 
 	s->is_heir = text != NULL;
-	s->web_server = text ? (pid_t)strtol(text, NULL, 10) : getppid();
+	if (text)
+		s->web_server = (pid_t)strtol(text, NULL, 10);
+	else if (getsid(parent) == getsid(0))
+		s->web_server = parent;
+	if (!s->is_heir && getenv(PARENT_VARIABLE))
+		end_with_parent(parent);
 	unsetenv(HEIR_VARIABLE);
 	if (pipe2(s->heritage, O_CLOEXEC | O_NONBLOCK) ||
 	    write(s->heritage[1], "", 1) != 1) /* then nobody will inherit */
@@ -267,12 +291,13 @@ static bool somebody_missing(const struct supervisor *s)
 static int next_signal(const struct supervisor *s, const sigset_t *set)
 {
 	const struct timespec second = { .tv_sec = 1 };
+	bool watches = s->is_heir && s->web_server;
 	int signal;
 
-	if (!s->is_heir && !somebody_missing(s))
+	if (!watches && !somebody_missing(s))
 		return sigwaitinfo(set, NULL);
 	signal = sigtimedwait(set, NULL, &second);
-	return signal < 0 && s->is_heir && is_gone(s->web_server) ? SIGTERM : signal;
+	return signal < 0 && watches && is_gone(s->web_server) ? SIGTERM : signal;
 }
 
 int workers_run(const struct workers *workers)

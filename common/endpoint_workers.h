@@ -9,6 +9,10 @@
  * place, on the same socket, and the others end. (lighttpd 1.4.69 would start no other: it
  * finds that somebody still listens, and takes that for good.) Such an heir is not the web
  * server's child; it ends when the web server is gone.
+ *
+ * A web server that is killed ends nobody. Where ENDPOINT_END_WITH_PARENT is in the
+ * environment, the supervisor ends with its parent. The configuration of a web server that
+ * starts the programs sets it; what a spawner starts, which ends at once, must not have it.
  */
 #ifndef OAM_ENDPOINT_WORKERS_H
 #define OAM_ENDPOINT_WORKERS_H

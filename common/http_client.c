@@ -242,65 +242,72 @@ static char *make_url(const struct settings *settings, const char *path)
 	return n < 0 ? NULL : url;
 }
 
-/* True when the server may have seen the request before it failed. */
-static bool was_sent(CURL *curl, CURLcode code)
+/*
+ * libcurl calls this when a connection stands, TLS and a proxy's tunnel included, right
+ * before it sends the request over it (CURLOPT_PREREQFUNCTION(3)). Whatever failed before
+ * was surely not sent. The code of a failure does not tell: CURLE_UNSUPPORTED_PROTOCOL, for
+ * example, is an unknown scheme as well as an answer without a status line.
+ */
+static int before_request(void *context, char *their_address, char *our_address,
+			  int their_port, int our_port)
 {
-	long size = 0;
+	struct http_answer *answer = context;
 
-	switch (code) {
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return false;
-	default:
-		curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &size);
-		return size > 0;
-	}
+	(void)their_address, (void)our_address, (void)their_port, (void)our_port;
+	answer->sent = true;
+	return CURL_PREREQFUNC_OK;
 }
 
-static void note_failure(CURL *curl, CURLcode code, struct http_answer *answer)
+/* Why there is no answer, in words that are right for a request of ours. */
+static const char *reason_of(CURLcode code, const struct http_answer *answer)
+{
+	if (code == CURLE_WRITE_ERROR)
+		return "the answer is too large";
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && answer->sent)
+		return "its answer is not HTTP";
+	return curl_easy_strerror(code);
+}
+
+static void note_failure(CURLcode code, struct http_answer *answer)
 {
 	answer->status = 0;
-	answer->sent = was_sent(curl, code);
 	answer->timed_out = code == CURLE_OPERATION_TIMEDOUT;
-	snprintf(answer->reason, sizeof(answer->reason), "%s",
-		 code == CURLE_WRITE_ERROR ? "the answer is too large"
-					   : curl_easy_strerror(code));
+	snprintf(answer->reason, sizeof(answer->reason), "%s", reason_of(code, answer));
 	free(answer->body);
 	answer->body = NULL;
 	answer->length = 0;
 }
 
 /* Sets one request up on `curl`. *url must live as long as the request. */
-static int prepare(const struct http_client *client, CURL *curl, const char *method,
-		   const char *path, const char *body, int64_t timeout,
-		   struct http_answer *answer, struct oam_error *err)
+static int prepare(const struct http_client *client, CURL *curl,
+		   const struct http_request *request, struct http_answer *answer,
+		   struct oam_error *err)
 {
-	char *url = make_url(client->settings, path);
+	/* To libcurl 0 ms are for ever, and less is an error. */
+	long timeout = request->timeout > 0 ? (long)request->timeout : 1;
+	char *url = make_url(client->settings, request->path);
 	CURLcode code = CURLE_OK;
 
-	*answer = (struct http_answer){ .retry_after = -1, .should_retry = -1 };
 	if (!url)
 		return error_set(err, NO_MEMORY, NULL);
 	SET(CURLOPT_URL, url); /* curl keeps a copy */
 	free(url);
 	SET(CURLOPT_HTTPHEADER, client->headers);
-	SET(CURLOPT_TIMEOUT_MS, (long)timeout);
+	SET(CURLOPT_TIMEOUT_MS, timeout);
+	SET(CURLOPT_FRESH_CONNECT, (long)request->once);
+	SET(CURLOPT_PREREQFUNCTION, before_request);
+	SET(CURLOPT_PREREQDATA, answer);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
 	SET(CURLOPT_HEADERDATA, answer);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, answer);
-	if (body) {
-		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
-		SET(CURLOPT_POSTFIELDS, body);
+	if (request->body) {
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(request->body));
+		SET(CURLOPT_POSTFIELDS, request->body);
 	} else {
 		SET(CURLOPT_HTTPGET, 1L);
 	}
-	SET(CURLOPT_CUSTOMREQUEST, method);
+	SET(CURLOPT_CUSTOMREQUEST, request->method);
 	if (code == CURLE_OK)
 		return 0;
 	error_set(err, INTERNAL, NULL);
@@ -314,16 +321,21 @@ static void conclude(CURL *curl, CURLcode code, struct http_answer *answer)
 
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	answer->status = (int)status;
-	answer->sent = true;
 	if (code != CURLE_OK)
-		note_failure(curl, code, answer);
+		note_failure(code, answer);
 }
 
-int http_client_request(struct http_client *client, const char *method, const char *path,
-			const char *body, int64_t timeout, struct http_answer *answer,
-			struct oam_error *err)
+static const struct http_answer no_answer = { .retry_after = -1, .should_retry = -1 };
+
+int http_client_request(struct http_client *client, const struct http_request *request,
+			struct http_answer *answer, struct oam_error *err)
 {
-	if (prepare(client, client->curl, method, path, body, timeout, answer, err))
+	*answer = no_answer;
+	if (request->timeout <= 0) {
+		note_failure(CURLE_OPERATION_TIMEDOUT, answer);
+		return 0;
+	}
+	if (prepare(client, client->curl, request, answer, err))
 		return -1;
 	conclude(client->curl, curl_easy_perform(client->curl), answer);
 	return 0;
@@ -394,12 +406,15 @@ bool http_batch_room(const struct http_batch *batch)
 int http_batch_add(struct http_batch *batch, const char *method, const char *path,
 		   int64_t timeout, void *context, struct oam_error *err)
 {
+	const struct http_request request = { .method = method,
+					      .path = path,
+					      .timeout = timeout };
 	struct slot *slot = batch->slots;
 
 	while (slot->busy)
 		slot++;
-	if (prepare(batch->client, slot->curl, method, path, NULL, timeout, &slot->answer,
-		    err))
+	slot->answer = no_answer;
+	if (prepare(batch->client, slot->curl, &request, &slot->answer, err))
 		return -1;
 	if (curl_multi_add_handle(batch->multi, slot->curl) != CURLM_OK)
 		return error_set(err, INTERNAL, NULL);

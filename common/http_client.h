@@ -22,7 +22,7 @@ struct http_client;
 struct http_answer {
 	/* 0: there was no answer. Then `sent` tells whether the server may have acted. */
 	int status;
-	bool sent;
+	bool sent; /* false: surely not; libcurl had no connection to send it over */
 	bool timed_out;
 	bool too_large; /* more than HTTP_ANSWER_MAX: it was cut off */
 	char *body;     /* '\0' behind it; the caller frees; NULL without an answer */
@@ -37,14 +37,24 @@ int http_client_open(const struct settings *settings, struct http_client **clien
 		     struct oam_error *err);
 void http_client_close(struct http_client *client);
 
+struct http_request {
+	const char *method, *path;
+	const char *body; /* JSON text, or NULL */
+	int64_t timeout;  /* ms; with 0 and less nothing is sent, and it has timed out */
+	/*
+	 * Doing it twice would do harm. libcurl sends a request again, unasked, when the
+	 * server closes a kept connection without an answer: so it gets a connection of
+	 * its own.
+	 */
+	bool once;
+};
+
 /*
- * Sends one request and waits at most `timeout` ms. `body` is JSON text or NULL. 0 when
- * the request was made, whatever became of it; -1 (NO_MEMORY, INTERNAL) when it could not
- * be.
+ * Sends one request and waits for its answer. 0 when it was made, whatever became of it;
+ * -1 (NO_MEMORY, INTERNAL) when it could not be.
  */
-int http_client_request(struct http_client *client, const char *method, const char *path,
-			const char *body, int64_t timeout, struct http_answer *answer,
-			struct oam_error *err);
+int http_client_request(struct http_client *client, const struct http_request *request,
+			struct http_answer *answer, struct oam_error *err);
 
 /*
  * A batch: up to HTTP_BATCH_MAX requests without a body on their way at once, over as few
@@ -58,7 +68,10 @@ int http_batch_open(struct http_client *client, struct http_batch **batch,
 		    struct oam_error *err);
 void http_batch_close(struct http_batch *batch);
 
-/* Starts one more; `context` comes back with its answer. Only when http_batch_room(). */
+/*
+ * Starts one more, which may be done twice; `context` comes back with its answer. Only when
+ * http_batch_room(). A `timeout` of 0 and less is 1 ms.
+ */
 int http_batch_add(struct http_batch *batch, const char *method, const char *path,
 		   int64_t timeout, void *context, struct oam_error *err);
 bool http_batch_room(const struct http_batch *batch);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "visible.h"
 
 static enum log_level wanted = LOG_LEVEL_INFO;
 static const char *self = "oam";
@@ -37,35 +38,39 @@ static void add(struct line *line, const char *text)
 
 static void add_quoted(struct line *line, const char *value)
 {
-	add_byte(line, '"');
-	for (; *value; value++) {
-		unsigned char byte = (unsigned char)*value;
-		char hex[5];
+	char shown[VISIBLE_SIZE];
 
-		if (byte == '"' || byte == '\\') {
+	add_byte(line, '"');
+	while (*value) {
+		if (*value == '"' || *value == '\\')
 			add_byte(line, '\\');
-			add_byte(line, *value);
-		} else if (byte < 0x20 || byte == 0x7F) {
-			snprintf(hex, sizeof(hex), "\\x%02x", byte);
-			add(line, hex);
-		} else {
-			add_byte(line, *value);
-		}
+		value += visible_step(value, shown);
+		add(line, shown);
 	}
 	add_byte(line, '"');
 }
 
+/* True when the value can stand without quotes. */
+static bool is_plain(const char *value)
+{
+	char shown[VISIBLE_SIZE];
+
+	while (*value) {
+		size_t n = visible_step(value, shown);
+
+		if (strncmp(shown, value, n) != 0 || shown[n] || strchr(" \"=\\", *value))
+			return false;
+		value += n;
+	}
+	return true;
+}
+
 static void add_pair(struct line *line, const char *name, const char *value)
 {
-	bool plain = true;
-
-	for (const char *p = value; *p; p++)
-		plain = plain && (unsigned char)*p > 0x20 && *p != 0x7F &&
-			!strchr("\"=\\", *p);
 	add_byte(line, ' ');
 	add(line, name);
 	add_byte(line, '=');
-	if (plain)
+	if (is_plain(value))
 		add(line, value);
 	else
 		add_quoted(line, value);

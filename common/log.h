@@ -1,8 +1,8 @@
 /*
  * log: one line an event on standard error, as key=value pairs.
  *
- * Values with spaces, quotes or control characters are quoted and escaped, so that
- * hostile input cannot forge a line. Each line is one write(2): lines of several
+ * Values with spaces, quotes or characters that are not visible (visible.h) are quoted and
+ * escaped, so that hostile input cannot forge a line, nor steer a terminal. Each line is one write(2): lines of several
  * processes do not mix. Never log a token, a key, a secret or a body.
  */
 #ifndef OAM_LOG_H

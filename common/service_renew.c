@@ -143,6 +143,9 @@ int service_renew(struct service *service, const struct service_renewal *asked,
 	struct profile profile;
 	int64_t after = 0;
 
+	/* Anybody may ask for it, by SIGUSR1 too. Without a server we can only look. */
+	if (!service->upstream && !renewal.dry_run)
+		return 0;
 	if (renewal.profile) {
 		if (service_profile(service, renewal.profile, &profile, err))
 			return -1;

@@ -21,6 +21,18 @@
 
 /* ---- sorting failures ---- */
 
+/*
+ * True when a request without a success may have been carried out all the same: 303 (See
+ * Other) is what some answer after a POST, and 1xx is the beginning of an answer (RFC 9110,
+ * 15.2 and 15.4.4).
+ */
+static bool is_undecided(const struct http_answer *answer)
+{
+	if (answer->status == 0)
+		return answer->sent;
+	return answer->status < 200 || answer->status == 303 || answer->status >= 500;
+}
+
 static void copy_member(struct json_object *envelope, const char *name, char *to,
 			size_t size)
 {
@@ -79,7 +91,7 @@ static int sort_status(const struct http_upstream *u, const struct call *call,
 	case 409:
 		return error_set(err, UPSTREAM_FAILED, NULL, text);
 	default:
-		if (answer->status >= 500 && !call->repeatable)
+		if (is_undecided(answer) && !call->repeatable)
 			return error_set(err, UPSTREAM_AMBIGUOUS, NULL, text);
 		return error_set(err, UPSTREAM_FAILED, NULL, text);
 	}
@@ -91,7 +103,7 @@ int upstream_http_sort(const struct http_upstream *u, const struct call *call,
 	struct json_object *tree, *envelope;
 
 	if (answer->status == 0) {
-		if (answer->sent && !call->repeatable)
+		if (is_undecided(answer) && !call->repeatable)
 			return error_set(err, UPSTREAM_AMBIGUOUS, NULL, answer->reason);
 		if (answer->timed_out)
 			return error_set(err, UPSTREAM_TIMEOUT, NULL);
@@ -141,7 +153,7 @@ int64_t upstream_http_delay(const struct http_answer *answer, int attempt)
 
 void upstream_http_note(struct call *call, const struct http_answer *answer)
 {
-	if (answer->status == 0 ? answer->sent : answer->status >= 500)
+	if (is_undecided(answer))
 		call->uncertain = true;
 }
 
@@ -184,15 +196,17 @@ int upstream_http_call(struct http_upstream *u, struct call *call,
 	*tree = NULL;
 	if (call->body && !body)
 		return error_set(err, NO_MEMORY, NULL);
-	if (clock_monotonic() >= deadline)
-		return error_set(err, UPSTREAM_TIMEOUT, NULL);
 	for (int attempt = 0;; attempt++) {
+		struct http_request request = { .method = call->method,
+						.path = call->path,
+						.body = body,
+						.timeout = deadline - clock_monotonic(),
+						.once = !call->repeatable };
 		struct http_answer answer;
-		int64_t left = deadline - clock_monotonic(), delay;
+		int64_t left, delay;
 		bool done;
 
-		if (http_client_request(u->client, call->method, call->path, body, left,
-					&answer, err))
+		if (http_client_request(u->client, &request, &answer, err))
 			return -1;
 		done = is_success(&answer);
 		if (done)
@@ -216,23 +230,30 @@ int upstream_http_call(struct http_upstream *u, struct call *call,
 
 /* ---- answers ---- */
 
+/* Which assistant of the answer is wrong, and in what. */
+static int refuse_assistant(struct json_object *assistant, const struct oam_error *wrong,
+			    struct oam_error *err)
+{
+	const char *id = json_member_string(assistant, "id");
+	size_t length = strlen(wrong->message);
+	char text[OAM_MESSAGE_MAX];
+
+	if (wrong->code == OAM_E_NO_MEMORY)
+		return error_set(err, NO_MEMORY, NULL);
+	snprintf(text, sizeof(text), "%s in its answer is not valid: %.*s",
+		 id && assistant_id_is_valid(id) ? id : "an assistant",
+		 (int)(length ? length - 1 : 0), wrong->message); /* ends with a stop */
+	return error_set(err, UPSTREAM_FAILED, NULL, text);
+}
+
 int upstream_http_check(struct json_object *assistant, struct oam_error *err)
 {
-	struct json_object *created_at = json_member(assistant, "created_at");
-	const char *id = json_member_string(assistant, "id");
-	int64_t seconds = json_object_get_int64(created_at);
+	struct oam_error wrong = { 0 };
+	int64_t seconds;
 
-	if (!id || !assistant_id_is_valid(id) ||
-	    (size_t)json_object_get_string_len(json_member(assistant, "id")) !=
-		    strlen(id)) /* it holds a NUL byte */
-		return error_set(err, UPSTREAM_FAILED, NULL,
-				 "an assistant in its answer has no valid id");
-	if (!json_object_is_type(created_at, json_type_int) || seconds < 0)
-		return error_set(err, UPSTREAM_FAILED, NULL,
-				 "an assistant in its answer has no valid created_at");
-	if (!json_member_string(assistant, "model"))
-		return error_set(err, UPSTREAM_FAILED, NULL,
-				 "an assistant in its answer has no model");
+	if (assistant_check_received(assistant, &wrong))
+		return refuse_assistant(assistant, &wrong, err);
+	seconds = json_object_get_int64(json_member(assistant, "created_at"));
 	if (seconds > INT64_C(100000000000))
 		return json_put_integer(assistant, "created_at", seconds / CLOCK_SECOND,
 					err);
@@ -298,6 +319,15 @@ static int http_modify(struct upstream *upstream, const char *id,
 	return call_for_assistant(http_of(upstream), &call, id, assistant, err);
 }
 
+bool upstream_http_confirms(struct json_object *answer, const char *id)
+{
+	struct json_object *deleted = json_member(answer, "deleted");
+	const char *told = json_member_string(answer, "id");
+
+	return json_object_is_type(deleted, json_type_boolean) &&
+	       json_object_get_boolean(deleted) && (!told || strcmp(told, id) == 0);
+}
+
 static int http_remove(struct upstream *upstream, const char *id, struct oam_error *err)
 {
 	char path[UPSTREAM_HTTP_PATH_SIZE];
@@ -315,7 +345,7 @@ static int http_remove(struct upstream *upstream, const char *id, struct oam_err
 		*err = cause;
 		return -1;
 	}
-	if (!json_object_get_boolean(json_member(answer, "deleted")))
+	if (!upstream_http_confirms(answer, id))
 		error_set(err, UPSTREAM_FAILED, NULL, "it did not confirm the deletion");
 	json_object_put(answer);
 	return error_result(err);

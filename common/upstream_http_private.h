@@ -54,13 +54,16 @@ int upstream_http_call(struct http_upstream *u, struct call *call,
 		       struct json_object **tree, struct oam_error *err);
 
 /*
- * An assistant must at least tell its id and when it was created. Some servers count
- * created_at in milliseconds; nothing else in this protocol is so big: it is mended.
+ * Nothing of an assistant is kept, shown or published that has not passed here. Some
+ * servers count created_at in milliseconds, which nothing else in this protocol is as big
+ * as: that is mended.
  */
 int upstream_http_check(struct json_object *assistant, struct oam_error *err);
 
 int upstream_http_each(struct upstream *upstream, const struct upstream_page *page,
 		       upstream_visit *visit, void *context, struct oam_error *err);
+/* True when the answer to a DELETE says that this assistant is deleted. */
+bool upstream_http_confirms(struct json_object *answer, const char *id);
 
 int upstream_http_remove_all(struct upstream *upstream, struct json_object *ids,
 			     const struct upstream_remover *remover,

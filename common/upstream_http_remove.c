@@ -145,13 +145,13 @@ static bool is_over(const struct removals *r)
 	return r->next == r->count;
 }
 
-static bool confirms_deletion(const struct http_answer *answer)
+static bool confirms_deletion(const struct http_answer *answer, const char *id)
 {
 	struct oam_error ignored = { 0 };
 	struct json_object *tree = NULL;
 	bool confirmed = answer->body &&
 			 json_read(answer->body, answer->length, &tree, &ignored) == 0 &&
-			 json_object_get_boolean(json_member(tree, "deleted"));
+			 upstream_http_confirms(tree, id);
 
 	json_object_put(tree);
 	return confirmed;
@@ -164,7 +164,7 @@ static void judge(struct removals *r, struct removal *removal,
 	struct oam_error err = { 0 };
 
 	if (answer->status >= 200 && answer->status < 300) {
-		if (!confirms_deletion(answer))
+		if (!confirms_deletion(answer, removal->id))
 			error_set(&err, UPSTREAM_FAILED, NULL,
 				  "it did not confirm the deletion");
 		end(r, removal, &err);

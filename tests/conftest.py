@@ -142,6 +142,7 @@ class Site:
 
     def set_env(self, env=None):
         lines = {"JWT_SECRET": SECRET, **(env or {})}
+        self.worker_count = int(lines.get("OAM_WORKERS") or 2)  # of each program
         self.env_file.write_text(
             "".join(f"{k}={v}\n" for k, v in lines.items() if v is not None)
         )
@@ -252,6 +253,11 @@ class Site:
         """The processes of one program without its supervisor."""
         family = self.processes(name)
         return [pid for pid in family if parent(pid) in family]
+
+    def all_workers(self, name):
+        """The same, once all of them run, and nothing beside them."""
+        count = self.worker_count
+        return eventually(lambda: len(found := self.workers(name)) == count and found)
 
     def request(self, method, path, body=None, token="good", headers=None, timeout=60):
         """`body`: bytes as they are, anything else as JSON. `path` from BASE on when it

@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
 
 PREFIX = "/v1/assistants"
@@ -21,9 +22,9 @@ class Fault:
     """What to do to the next `times` requests that `method` and `path` match.
 
     kind: status (with `status`, `headers`, `body`), reset, hang, drip, truncate, oversize,
-    garbage (with `body`), redirect, late (acts `seconds` later), vanish (loses what it
-    made), meanwhile (calls `call`, then answers well). `after`: the request is carried
-    out first."""
+    garbage (with `body`), no HTTP (with `body`), redirect, late (acts `seconds` later),
+    vanish (loses what it made), meanwhile (calls `call`, then answers well). `after`: the
+    request is carried out first."""
 
     def __init__(self, kind, method="POST", path=".*", times=1, after=False, **options):
         self.kind, self.method, self.path = kind, re.compile(method), re.compile(path)
@@ -96,6 +97,9 @@ class FakeUpstream:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
 
+            def server_bind(self):  # http.server's asks for the name of 127.0.0.1
+                TCPServer.server_bind(self)
+
             def handle_error(self, *_):
                 pass
 
@@ -158,6 +162,9 @@ class FakeUpstream:
             self.reply(handler, options["status"], body, options.get("headers", {}))
         elif fault.kind == "garbage":
             self.reply(handler, 200, options["body"])
+        elif fault.kind == "no HTTP":
+            handler.wfile.write(options["body"])
+            handler.close_connection = True
         elif fault.kind == "redirect":
             self.reply(handler, 302, b"", {"Location": f"{self.url}/assistants"})
         elif fault.kind == "hang":

@@ -98,6 +98,9 @@ FAULTS = {
     "drips": (Fault("drip", after=True), {200}),
     "truncated answer": (Fault("truncate", after=True), {200}),
     "oversized answer": (Fault("oversize", after=True), {200}),
+    "no status line": (Fault("no HTTP", after=True, body=b"it worked\n"), {200}),
+    "no status line before it acted": (Fault("no HTTP", body=b"try later\n"), {502}),
+    "no answer": (Fault("no HTTP", after=True, body=b""), {200}),
     "not JSON": (Fault("garbage", after=True, body=b"<html>"), {200}),
     "wrong types": (Fault("garbage", after=True, body={"id": 5, "created_at": "x"}), {200}),
     "another object": (Fault("garbage", after=True, body=[]), {200}),
@@ -123,6 +126,7 @@ FAULTS = {
     "500 for ever": (Fault("status", status=500, times=99), {502}),
     "503": (Fault("status", status=503), {200}),
     "redirect": (Fault("redirect"), {502}),
+    "303 after it acted": (Fault("status", status=303, after=True), {200}),
 }
 
 
@@ -165,6 +169,18 @@ def test_a_refresh_with_a_fault(make_site, upstream, name, record_property):
         f"fault: {name:27} answered {reply.status} in {took:4.1f} s, "
         f"{'new id' if reply.status == 200 else 'old id kept'}, healed by the next run",
     )
+
+
+@pytest.mark.parametrize("kind", ["reset", "no HTTP"])
+def test_a_kept_connection_that_ends_sends_nothing_twice(make_site, upstream, kind):
+    """libcurl would send the creation again by itself."""
+    env = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": KEY, "OAM_WORKERS": "1"}
+    site = make_site(env)
+    assert site.post("/refresh").status == 200
+    upstream.faults.append(Fault(kind, "POST", "assistants$", after=True, body=b""))
+    assert site.post("/refresh").status == 200
+    assert [r[0] for r in upstream.requests].count("POST") == len(upstream.assistants) == 2
+    agree(site, upstream)
 
 
 def test_the_servers_words_are_carried_through(site, upstream):
@@ -273,17 +289,6 @@ def test_a_404_from_another_address_says_what_to_check(site, upstream):
     upstream.faults.append(Fault("status", status=404))
     reply = site.post("/refresh")
     assert reply.status == 502 and "OPENAI_BASE_URL" in reply.json["message"]
-
-
-@pytest.mark.parametrize("metadata", ["text", [{"oam_nonce": "x"}], 7])
-def test_metadata_that_is_no_object_does_no_harm(site, upstream, metadata):
-    id = "asst_elsewhere"
-    odd = {"id": id, "object": "assistant", "created_at": 1, "model": "m"}
-    upstream.assistants[id] = {**odd, "metadata": metadata}
-    site.env_file.write_text(site.env_file.read_text() + f"OPENAI_ASSISTANT_ID={id}\n")
-    assert site.post("/initialize").data["assistantId"] == id
-    new = {"metadata": {"a": "b"}}
-    assert site.put(f"/update/{id}", {"updates": new}).data["metadata"] == new["metadata"]
 
 
 def test_an_id_with_a_nul_byte_is_not_believed(site, upstream):

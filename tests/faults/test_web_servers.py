@@ -3,15 +3,16 @@ only a web server may do."""
 
 import json
 import os
+import pathlib
 import random
+import select
 import signal
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import fastcgi
 import pytest
-from conftest import SANITIZER_ENV, Site, alive, eventually
+from conftest import SANITIZER_ENV, Site, alive, eventually, parent
 from unharmed import WORKERS, check_store, fill, nothing_left, program_socket, serves, warm
 
 
@@ -152,11 +153,9 @@ def test_random_records(direct):
 }.items(), ids=lambda item: item[0])  # fmt: skip
 def test_a_killed_worker_is_replaced(direct, data):
     for _ in range(WORKERS):
-        before = direct.workers("details")
-        assert len(before) == WORKERS
+        before = direct.all_workers("details")
         assert speak(direct, data[1], "details").read()[:2] in (b"", b"\1\n")
-        eventually(lambda: len(direct.workers("details")) == WORKERS
-                   and direct.workers("details") != before)  # fmt: skip
+        eventually(lambda: direct.all_workers("details") != before)
     assert "worker-died" in direct.log.read_text()
     assert direct.get("/details").status == 200
     check_store(direct)
@@ -174,7 +173,7 @@ HALVES = {
 def test_a_web_server_that_hangs(direct):
     """It holds all workers of four programs with a part of a request, and of one by taking
     no answer. They come free by themselves."""
-    before = {name: direct.workers(name) for name in ("list", *HALVES)}
+    before = {name: direct.all_workers(name) for name in ("list", *HALVES)}
     held = [speak(direct, fastcgi.request(path="/list"), "list") for _ in range(WORKERS)]
     for name, data in HALVES.items():
         held += [speak(direct, data, name) for _ in range(WORKERS)]
@@ -216,19 +215,26 @@ def test_the_end_cuts_no_answer(alone, who):
     """A worker that is told to end, or to succeed its supervisor, first sends what it has
     in hand."""
     fill(alone)
-    (worker,) = alone.workers("list")
-    (above,) = set(alone.processes("list")) - {worker}
+    (worker,) = alone.all_workers("list")
+    above = parent(worker)
     connection = speak(alone, fastcgi.request(path="/list"), "list")
-    time.sleep(1)  # it fills what the socket takes, and waits
+    # More than a socket takes: once there is some of the answer, the rest waits.
+    assert select.select([connection.socket], [], [], 60)[0]
     if who == "worker":
         os.kill(worker, signal.SIGTERM)
     else:
         os.kill(above, signal.SIGKILL)
-    time.sleep(0.2)
+        eventually(lambda: not alive(above))
     status, body = connection.answer()
     assert status == 200 and len(json.loads(body)["data"]["assistants"]) == 21
     eventually(lambda: alone.workers("list") not in ([], [worker]))
     assert alone.get("/list?limit=1").status == 200
+
+
+def sockets(pid):
+    """How many a process has open."""
+    links = list(pathlib.Path(f"/proc/{pid}/fd").iterdir())
+    return sum(os.readlink(link).startswith("socket:") for link in links)
 
 
 def test_the_end_cuts_no_request(alone):
@@ -237,11 +243,10 @@ def test_the_end_cuts_no_request(alone):
         "POST", "/initialize", CONTENT_LENGTH="2", CONTENT_TYPE="application/json"
     )
     for part in (head[:9], head[:50], head):
-        eventually(lambda: alone.workers("initialize"))
-        (worker,) = alone.workers("initialize")
+        (worker,) = alone.all_workers("initialize")
+        before = sockets(worker)
         connection = speak(alone, part, "initialize")
-        time.sleep(0.3)
+        eventually(lambda: sockets(worker) > before)  # it has accepted it
         os.kill(worker, signal.SIGTERM)
-        time.sleep(0.2)
         assert connection.send(head[len(part) :] + fastcgi.stream(b"{}")).answer()[0] == 200
         eventually(lambda: not alive(worker))

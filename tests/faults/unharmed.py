@@ -35,7 +35,7 @@ def warm(site):
             connection.send(fastcgi.stream(b""))
         for connection in held:
             assert connection.answer()[0] == 200
-        return all(is_warm(pid) for pid in site.workers(name))
+        return all(is_warm(pid) for pid in site.all_workers(name))
 
     for name in PROGRAMS:
         eventually(lambda: warm_up(name))

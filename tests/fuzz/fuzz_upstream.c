@@ -103,19 +103,23 @@ static void next_answer(int64_t timeout, struct http_answer *answer)
 	rest = end < rest_end ? end + 1 : end;
 }
 
-int http_client_request(struct http_client *c, const char *method, const char *path,
-			const char *body, int64_t timeout, struct http_answer *answer,
-			struct oam_error *err)
+int http_client_request(struct http_client *c, const struct http_request *request,
+			struct http_answer *answer, struct oam_error *err)
 {
+	const char *method = request->method, *path = request->path;
+
 	(void)err;
 	claim(c->open == 1);
 	claim(strcmp(method, "GET") == 0 || strcmp(method, "POST") == 0 ||
 	      strcmp(method, "DELETE") == 0);
-	claim((strcmp(method, "POST") == 0) == (body != NULL));
+	claim((strcmp(method, "POST") == 0) == (request->body != NULL));
 	claim(strncmp(path, "/assistants", 11) == 0);
 	claim(strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 			   "0123456789_-/?&=") == strlen(path));
-	next_answer(timeout, answer);
+	if (request->timeout > 0)
+		next_answer(request->timeout, answer);
+	else
+		*answer = (struct http_answer){ .retry_after = -1, .timed_out = true };
 	return 0;
 }
 

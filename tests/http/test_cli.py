@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from conftest import BUILD, eventually, make_token
-from fake_upstream import FakeUpstream
+from fake_upstream import FakeUpstream, Fault, envelope
 
 ID = re.compile(r"asst_[A-Za-z0-9]{24}\n")
 
@@ -451,10 +451,78 @@ def test_questions_and_colours_on_a_terminal(quiet_site):
     assert "\033[" not in on_terminal(site, "list", NO_COLOR="1")[0]
 
 
-def test_names_cannot_reach_the_terminal(quiet_site):
+# A window title, C1's CSI, DEL, an override of direction, and lines that look like ours.
+NASTY = "\033]0;x\007\u009b2J\u0085\x7f\u202egnp\u2066\nid  asst_evil\rmodel"
+STEERING = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def without_colours(text):
+    return re.sub("\033\\[[0-9]*m", "", text).replace("\r\n", "\n")
+
+
+def test_nothing_from_outside_steers_the_terminal(quiet_site):
     site = quiet_site
-    site.oam("create", "--set", 'name="\\u001b[2Jx\\ny"')
-    assert "\033" not in site.oam("list").stdout and len(site.oam("list").stdout.splitlines()) == 2
+    config = {f: NASTY for f in ("name", "description", "instructions", "model")}
+    config["metadata"] = {"a": NASTY}
+    config["tools"] = [{"type": "function", "function": {"name": "f", "description": NASTY}}]
+    (site.folder / "c.json").write_text(json.dumps(config))
+    id = site.oam("create", "--config", "c.json").stdout.strip()
+    for command in [
+        ["list"],
+        ["get"],
+        ["update", id, "--config", "c.json"],
+        ["profile", "show"],
+        ["profile", "list"],
+        ["history"],
+        ["status"],
+        ["export"],
+        ["doctor"],
+        ["get", "asst_" + NASTY],
+        ["get", NASTY],
+        [NASTY],
+        ["refresh", "--set", f"{NASTY}=1"],
+        ["refresh", "--config", NASTY],
+        ["refresh", "--set", f"reasoning_effort={NASTY}"],
+        ["restore", NASTY, "--yes"],
+        ["current", "--profile", NASTY],
+    ]:
+        for more in ([], ["--json"]):
+            text = without_colours(on_terminal(site, *command, *more)[0])
+            assert text and not STEERING.search(text), (command, more, text)
+            assert "\r" not in text
+            assert not re.search("^id  asst_evil", text, re.M), (command, text)
+
+
+def test_json_on_a_terminal_is_the_same_json(quiet_site):
+    site = quiet_site
+    site.oam("create", "--set", f"name={json.dumps(NASTY)}")
+    piped = site.oam("get", "--json").stdout
+    assert "\u009b" in piped and "\u202e" in piped  # as it is
+    shown, status = on_terminal(site, "get", "--json")
+    assert status == 0 and "\\u009b" in shown and "\\u202e" in shown and "\\u007f" in shown
+    assert json.loads(shown) == json.loads(piped)
+    assert json.loads(shown)["name"] == NASTY
+
+
+def test_what_a_server_says_does_not_steer_the_terminal(make_site):
+    upstream = FakeUpstream()
+    env = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": "k", "OAM_LOG_LEVEL": "debug"}
+    site = make_site(env, start=False)
+    upstream.faults.append(Fault("status", "", "", 9, status=400, body=envelope(NASTY)))
+    for command in ("refresh", "list"):
+        text, status = on_terminal(site, command)
+        assert status == 1 and "The server said: \\x1b]0;x" in text
+        assert not STEERING.search(without_colours(text)), text
+    text = without_colours(on_terminal(site, "status")[0])
+    assert "The assistants server refuses" in text and not STEERING.search(text)
+    upstream.close()
+
+
+def test_lines_of_a_value_stay_apart_from_ours(quiet_site):
+    site = quiet_site
+    site.oam("create", "--set", 'instructions="one\\ntwo"')
+    shown = site.oam("get").stdout
+    assert "instructions         one\n                     two\n" in shown
 
 
 # ---- both ways are one ----

@@ -469,7 +469,8 @@ def test_the_environment_is_clean(site):
             continue
         names = {v.split("=", 1)[0] for v in text.split("\0") if v}
         assert names <= {
-            "OAM_ENV_FILE", "OAM_WORKERS", "PATH", "PHP_FCGI_CHILDREN", *SANITIZER_NAMES,
+            "ENDPOINT_END_WITH_PARENT", "OAM_ENV_FILE", "OAM_WORKERS", "PATH",
+            "PHP_FCGI_CHILDREN", *SANITIZER_NAMES,
         }  # fmt: skip
 
 
@@ -485,7 +486,7 @@ def test_the_comments(kind):
             site.start()
             port = site.port if kind is Apache else site.tls_port
             context = ssl.create_default_context(cafile=site.scratch / "fullchain.pem")
-            connection = http.client.HTTPSConnection("localhost", port, context=context)
+            connection = http.client.HTTPSConnection("127.0.0.1", port, context=context)
             connection.request(
                 "GET", f"{BASE}/current", headers={"Authorization": f"Bearer {make_token()}"}
             )
@@ -502,7 +503,7 @@ def test_the_comments(kind):
 def make_certificate(folder):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+        + ["-nodes", "-subj", "/CN=oam.test", "-addext", "subjectAltName=IP:127.0.0.1"]
         + ["-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"],
         check=True,
         capture_output=True,

@@ -215,3 +215,23 @@ def test_the_manual_tells_of_every_command_option_and_setting(make_site):
     readme = (ROOT / "README.md").read_text()
     for name in re.findall(r'^\t\{ "([A-Z_]+)", FIELD', settings, re.M):
         assert name in page and f"`{name}`" in readme, name
+
+
+# ---- what must be there to build ----
+
+
+def packages_for(purpose):
+    script = (ROOT / "deploy/install-packages").read_text()
+    return set(re.search(rf'^\t{purpose}\) packages="\$packages ([^"]*)"', script, re.M)[1].split())
+
+
+def test_the_package_is_built_with_what_it_names_and_nothing_for_its_tests():
+    control = (ROOT / "deploy/debian/control").read_text()
+    field = re.search(r"^Build-Depends: ((?:.*\n)(?: .*\n)*)", control, re.M)[1]
+    named = {part.split()[0] for part in field.split(",")}
+    # debhelper provides debhelper-compat; a build takes build-essential as given.
+    named = named - {"debhelper-compat"} | {"debhelper", "build-essential"}
+    assert packages_for("deb") == named | {"git"}
+    assert not packages_for("deb") & packages_for("check-deb")
+    makefile = (ROOT / "Makefile").read_text()
+    assert "\ndeb:\n\tdeploy/install-packages deb\n" in makefile

@@ -99,6 +99,35 @@ def test_two_runs_on_one_state(start, state):
     assert left.returncode == 1, left.stdout
 
 
+def family(state, server=False):
+    """The processes that serve from a state: lighttpd alone, or all."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"OAM_ENV_FILE={state}/.env".encode() not in path.read_bytes():
+                continue
+            exe = os.readlink(path.parent / "exe")
+        except OSError:
+            continue
+        if exe.endswith("/lighttpd") or (not server and "/cgi/" in exe):
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("who", ["the web server", "the script", "the group", "both"])
+def test_a_kill_leaves_nobody(start, state, who):
+    run = start().ready()
+    (server,) = family(state, server=True)
+    if who in ("the web server", "both"):
+        os.kill(server, signal.SIGKILL)
+    if who in ("the script", "both"):
+        run.process.kill()
+    if who == "the group":
+        run.stop(signal.SIGINT)
+    run.process.wait(30)
+    eventually(lambda: not family(state))
+
+
 def test_as_plain_cgi(start):
     run = start(CGI="1").ready()
     assert "asst_" in paste(run, "current")

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from conftest import DAY, alive, eventually
+from conftest import DAY, alive, eventually, parent
 
 
 def together(count, call):
@@ -66,7 +66,7 @@ def test_fifty_calls_when_due_make_one_new_assistant(site):
     replies = together(50, lambda: site.get("/current"))
     new = eventually(lambda: (id := current(site)) != old and id)
     assert {r.data["assistantId"] for r in replies} <= {old, new}
-    time.sleep(0.5)
+    site.all_workers("current")  # and no renewal beside them any more
     assert current(site) == new
     assert labels(site) == [("previous", old), ("current", new)]
     reasons = site.sql("SELECT reason, outcome FROM rotation ORDER BY rotation_id")
@@ -331,7 +331,7 @@ def test_state_survives_a_restart(site):
 @pytest.mark.parametrize("name", ["current", "refresh", "status"])
 def test_a_killed_worker_is_replaced(site, name):
     id = current(site)
-    victims = eventually(lambda: site.workers(name))
+    victims = site.all_workers(name)
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     # One that is killed just as a request reaches it takes that request along.
@@ -339,13 +339,12 @@ def test_a_killed_worker_is_replaced(site, name):
     replies = [site.get("/current"), site.get("/status"), site.get("/details")]
     assert [r.status for r in replies] == [200, 200, 200]
     assert current(site) == id
-    fresh = eventually(lambda: len(w := site.workers(name)) == 2 and w)
+    fresh = site.all_workers(name)
     assert not set(fresh) & set(victims)
 
 
 def supervisor(site, name):
-    family = eventually(lambda: len(f := site.processes(name)) == 3 and f)
-    return next(pid for pid in family if pid not in site.workers(name))
+    return parent(site.all_workers(name)[0])
 
 
 def test_a_killed_supervisor_has_an_heir(site):
@@ -358,7 +357,7 @@ def test_a_killed_supervisor_has_an_heir(site):
         assert current(site) == id
         eventually(lambda: len(site.processes("current")) == 3)
         assert supervisor(site, "current") != old
-    victims = eventually(lambda: len(w := site.workers("current")) == 2 and w)
+    victims = site.all_workers("current")
     os.kill(victims[0], signal.SIGKILL)
     eventually(lambda: len(set(site.workers("current")) - {victims[0]}) == 2)
     site.make_due()

@@ -12,6 +12,7 @@ struct http_client {
 
 struct http_batch {
 	void *contexts[HTTP_BATCH_MAX];
+	const char *ids[HTTP_BATCH_MAX];
 	size_t count;
 };
 
@@ -36,11 +37,10 @@ void http_client_close(struct http_client *c)
 	(void)c;
 }
 
-int http_client_request(struct http_client *c, const char *method, const char *path,
-			const char *body, int64_t timeout, struct http_answer *answer,
-			struct oam_error *err)
+int http_client_request(struct http_client *c, const struct http_request *request,
+			struct http_answer *answer, struct oam_error *err)
 {
-	(void)c, (void)method, (void)path, (void)body, (void)timeout, (void)answer;
+	(void)c, (void)request, (void)answer;
 	return error_set(err, INTERNAL, NULL); /* removals are batches */
 }
 
@@ -70,6 +70,7 @@ int http_batch_add(struct http_batch *b, const char *method, const char *path,
 	assert_true(http_batch_room(b) && timeout > 0);
 	assert_string_equal(method, "DELETE");
 	assert_true(strncmp(path, "/assistants/asst_", 17) == 0);
+	b->ids[b->count] = path + 12;
 	b->contexts[b->count++] = context;
 	return 0;
 }
@@ -77,8 +78,6 @@ int http_batch_add(struct http_batch *b, const char *method, const char *path,
 int http_batch_wait(struct http_batch *b, int64_t timeout, struct http_answer *answer,
 		    void **context, struct oam_error *err)
 {
-	static const char good[] = "{\"deleted\":true}";
-
 	(void)err;
 	assert_true(b->count > 0 || timeout > 0); /* or it would spin */
 	if (b->count == 0)
@@ -88,8 +87,10 @@ int http_batch_wait(struct http_batch *b, int64_t timeout, struct http_answer *a
 	if (server.fail_each && ++server.requests % server.fail_each == 0) {
 		answer->status = 500; /* and try again at once */
 	} else {
-		answer->body = strdup(good);
-		answer->length = strlen(good);
+		answer->length = (size_t)asprintf(
+			&answer->body,
+			"{\"id\":\"%s\",\"object\":\"assistant.deleted\",\"deleted\":true}",
+			b->ids[b->count]);
 	}
 	return 1;
 }
