@@ -134,7 +134,7 @@ static int make_changes(struct service *service, const char *id,
 	if (assistant_check(updates, ASSISTANT_MODIFY, path, err) ||
 	    (owned && assistant_check_managed(updates, path, err)))
 		return -1;
-	*changes = json_copy(updates, err);
+	*changes = assistant_merge(updates, NULL, err);
 	if (owned && *changes && json_object_object_get_ex(*changes, "metadata", NULL))
 		assistant_keep_reserved(present, *changes, err);
 	return error_result(err);
