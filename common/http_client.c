@@ -12,7 +12,8 @@
 #include "clock.h"
 
 #define ANSWER_MAX      (64L * 1024 * 1024) /* a page of 100 with the longest instructions */
-#define CONNECT_TIMEOUT 5000L               /* ms */
+#define BODY_ROOM_MIN   ((size_t)4096)
+#define CONNECT_TIMEOUT 5000L /* ms */
 
 struct http_client {
 	CURL *curl;
@@ -90,21 +91,33 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 	return size * count;
 }
 
+/* The room that a body of this length has. It doubles, so that few are copied. */
+static size_t body_room(size_t length)
+{
+	size_t room = BODY_ROOM_MIN;
+
+	while (room <= length)
+		room *= 2;
+	return room;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
 	struct http_answer *answer = context;
-	size_t more = size * count;
+	size_t more = size * count, length = answer->length + more;
 	char *grown;
 
-	if (answer->length + more > ANSWER_MAX)
+	if (length > ANSWER_MAX)
 		return 0; /* curl ends with CURLE_WRITE_ERROR */
-	grown = realloc(answer->body, answer->length + more + 1);
-	if (!grown)
-		return 0;
-	memcpy(grown + answer->length, bytes, more);
-	answer->body = grown;
-	answer->length += more;
-	grown[answer->length] = '\0';
+	if (!answer->body || body_room(length) > body_room(answer->length)) {
+		grown = realloc(answer->body, body_room(length));
+		if (!grown)
+			return 0;
+		answer->body = grown;
+	}
+	memcpy(answer->body + answer->length, bytes, more);
+	answer->length = length;
+	answer->body[length] = '\0';
 	return more;
 }
 

@@ -35,15 +35,23 @@ bool json_is_integer(const char *digits, size_t length)
 	return errno == 0;
 }
 
-/* Without memory json-c leaves out what finds no room, and says nothing. */
+/*
+ * Without memory json-c leaves out what finds no room, and says nothing. But errno may also
+ * be that of an attempt after which malloc(3) found memory elsewhere: then the tree has its
+ * room now, and the second time nothing is asked for.
+ */
 static const char *write_text(struct json_object *tree, int flags)
 {
-	const char *text;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		const char *text;
 
-	errno = 0;
-	text = json_object_to_json_string_ext(tree,
-					      flags | JSON_C_TO_STRING_NOSLASHESCAPE);
-	return errno == ENOMEM ? NULL : text;
+		errno = 0;
+		text = json_object_to_json_string_ext(
+			tree, flags | JSON_C_TO_STRING_NOSLASHESCAPE);
+		if (errno != ENOMEM)
+			return text;
+	}
+	return NULL;
 }
 
 const char *json_text(struct json_object *tree)
