@@ -165,6 +165,7 @@ run:
 # The sanitized build lives beside the plain one. The tests drive both from outside.
 check:
 	deploy/install-packages run check fuzz
+	$(MAKE) -j2 all
 	$(MAKE) -j2 B=$(B)/check SANITIZE=1 all unit inject
 	! command -v clang >/dev/null || $(MAKE) -j2 B=$(B)/fuzz FUZZ=1 fuzzers
 	tests/run $(B)/check $(TESTS)
@@ -201,7 +202,7 @@ $(B)/bench/%: tests/bench/%.c Makefile
 
 # Of valgrind 3.19, Debian 12's, the hooks cannot have pidfd_open(2).
 valgrind:
-	deploy/install-packages run check valgrind
+	deploy/install-packages run check
 	$(MAKE) -j2 B=$(B)/valgrind HARDENING= unit
 	printf '%s\n' $(filter-out %/test_hooks,$(UNIT:$(B)/%=$(B)/valgrind/%)) | \
 	    $(ONE_EACH) tests/valgrind '{}'

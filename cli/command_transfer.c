@@ -84,16 +84,20 @@ static int read_old_config(struct json_object *tree, struct dump *dump,
 			   struct oam_error *err)
 {
 	const char *id = json_member_string(tree, "assistantId");
-	struct json_object *assistant = assistant_config_of(tree, err);
 	struct json_object *created_at = json_member(tree, "createdAt");
+	struct json_object *assistant;
 
+	if (!id || !assistant_id_is_valid(id))
+		return error_set(err, INVALID_PARAMETER, "assistantId", "assistantId",
+				 "it must be like asst_…");
+	assistant = assistant_config_of(tree, err);
 	if (!assistant)
 		return -1;
 	error_copy(dump->current, sizeof(dump->current), id);
 	json_put_string(assistant, "id", id, err);
 	if (json_object_is_type(created_at, json_type_int))
 		json_put(assistant, "created_at", json_object_get(created_at), err);
-	if (!json_member_string(assistant, "model"))
+	if (!json_member(assistant, "model"))
 		json_put_string(assistant, "model", "gpt-4o-mini", err);
 	return json_append(dump->assistants, assistant, err);
 }
@@ -104,7 +108,7 @@ static int read_tree(struct json_object *tree, struct dump *dump, struct oam_err
 					    ? tree
 					    : json_member(tree, "data");
 
-	if (json_member_string(tree, "assistantId"))
+	if (json_member(tree, "assistantId"))
 		return read_old_config(tree, dump, err);
 	if (json_object_is_type(array, json_type_array)) {
 		json_object_put(dump->assistants);

@@ -71,18 +71,59 @@ struct json_object *assistant_default_config(struct oam_error *err)
 	return config;
 }
 
+/* An object without its members that are null; anything else as it is. */
+static struct json_object *without_nulls(struct json_object *value, struct oam_error *err)
+{
+	struct json_object *kept;
+
+	if (!json_object_is_type(value, json_type_object))
+		return json_object_get(value);
+	kept = json_new_object(err);
+	json_object_object_foreach (value, name, member) {
+		if (kept && member)
+			json_put(kept, name, json_object_get(member), err);
+	}
+	return kept;
+}
+
+/*
+ * The value of a field for another configuration, which shares it. Metadata is what the
+ * manager changes, so it is copied. A null among tool_resources says nothing.
+ */
+static struct json_object *own_field(const char *name, struct json_object *value,
+				     struct oam_error *err)
+{
+	if (strcmp(name, "metadata") == 0)
+		return json_copy(value, err);
+	if (strcmp(name, "tool_resources") == 0)
+		return without_nulls(value, err);
+	return json_object_get(value);
+}
+
 struct json_object *assistant_merge(struct json_object *base, struct json_object *changes,
 				    struct oam_error *err)
 {
-	struct json_object *merged = json_copy(base, err);
+	struct json_object *merged = json_new_object(err);
 
-	if (!merged || !changes)
-		return merged;
-	json_object_object_foreach (changes, name, value) {
-		if (value)
-			json_put(merged, name, json_copy(value, err), err);
+	if (!json_object_is_type(base, json_type_object))
+		error_set(err, INTERNAL, NULL);
+	if (error_result(err)) {
+		json_object_put(merged);
+		return NULL;
+	}
+	json_object_object_foreach (base, kept, present) {
+		if (present)
+			json_put(merged, kept, own_field(kept, present, err), err);
 		else
-			json_object_object_del(merged, name);
+			json_put_null(merged, kept, err);
+	}
+	if (changes) {
+		json_object_object_foreach (changes, name, value) {
+			if (value)
+				json_put(merged, name, own_field(name, value, err), err);
+			else
+				json_object_object_del(merged, name);
+		}
 	}
 	if (error_result(err) == 0)
 		return merged;
@@ -110,7 +151,7 @@ static struct json_object *ensure_metadata(struct json_object *config,
 struct json_object *assistant_stamp(struct json_object *config, const char *tag,
 				    const char *nonce, int64_t now, struct oam_error *err)
 {
-	struct json_object *stamped = json_copy(config, err), *metadata;
+	struct json_object *stamped = assistant_merge(config, NULL, err), *metadata;
 	char text[CLOCK_ISO8601_SIZE];
 
 	if (!stamped)
@@ -201,7 +242,8 @@ struct json_object *assistant_config_of(struct json_object *object, struct oam_e
 		struct json_object *value = json_member(object, fields[i].name);
 
 		if (value)
-			json_put(config, fields[i].name, json_copy(value, err), err);
+			json_put(config, fields[i].name,
+				 own_field(fields[i].name, value, err), err);
 	}
 	if (error_result(err) == 0)
 		return config;

@@ -4,6 +4,9 @@
  * A "configuration" is what an assistant is made from: the object's fields without id,
  * object and created_at. Limits are those of OpenAI's published description; lengths
  * count characters (Unicode code points). Thread safe.
+ *
+ * Configurations share the values of their fields with what they were made from, but for
+ * metadata: so nobody changes anything in them but fields as a whole, and metadata.
  */
 #ifndef OAM_ASSISTANT_H
 #define OAM_ASSISTANT_H
@@ -70,7 +73,7 @@ struct json_object *assistant_default_config(struct oam_error *err);
 
 /*
  * A new configuration: `base` with each member of `changes` in its place. A null clears
- * the member. `changes` may be NULL.
+ * the member, in tool_resources, too. `changes` may be NULL.
  */
 struct json_object *assistant_merge(struct json_object *base, struct json_object *changes,
 				    struct oam_error *err);

@@ -8,11 +8,23 @@
 #define METADATA_NAME_MAX  64
 #define METADATA_VALUE_MAX 512
 
+/* For what we and others use as a C string. */
+static int check_no_nul(struct json_object *text, const char *path, struct oam_error *err)
+{
+	if (strlen(json_object_get_string(text)) ==
+	    (size_t)json_object_get_string_len(text))
+		return 0;
+	return error_set(err, INVALID_PARAMETER, path, path, "it holds a NUL character");
+}
+
 int assistant_check_metadata(struct json_object *metadata, const char *path,
 			     struct oam_error *err)
 {
 	static const struct shape text = { .kind = SHAPE_STRING,
 					   .max = METADATA_VALUE_MAX };
+	static const struct shape word = { .kind = SHAPE_STRING,
+					   .max = METADATA_VALUE_MAX,
+					   .check = check_no_nul };
 	size_t count = (size_t)json_object_object_length(metadata);
 	char pair[OAM_PARAM_MAX];
 
@@ -20,6 +32,8 @@ int assistant_check_metadata(struct json_object *metadata, const char *path,
 		return error_set(err, TOO_MANY_PROPERTIES, path, path,
 				 (size_t)METADATA_MAX, count);
 	json_object_object_foreach (metadata, name, value) {
+		bool is_ours = strcmp(name, ASSISTANT_META_TAG) == 0 ||
+			       strcmp(name, ASSISTANT_META_NONCE) == 0;
 		size_t length = 0;
 
 		for (const char *p = name; *p; p++)
@@ -28,7 +42,7 @@ int assistant_check_metadata(struct json_object *metadata, const char *path,
 			return error_set(err, PROPERTY_NAME_TOO_LONG, path, path,
 					 (size_t)METADATA_NAME_MAX, length);
 		shape_path(pair, path, name);
-		if (shape_check_value(&text, value, pair, err))
+		if (shape_check_value(is_ours ? &word : &text, value, pair, err))
 			return -1;
 	}
 	return 0;
@@ -168,7 +182,9 @@ static int check_response_format(struct json_object *format, const char *path,
 			 json_type_name(format));
 }
 
-static const struct shape id_text = { .kind = SHAPE_STRING, .min = 1, .max = 256 };
+static const struct shape id_text = {
+	.kind = SHAPE_STRING, .min = 1, .max = 256, .check = check_no_nul
+};
 
 static const struct shape static_chunking[] = {
 	{ "max_chunk_size_tokens", SHAPE_INTEGER, .required = true, .min = 100,
@@ -289,7 +305,8 @@ static const char *const efforts[] = { "none", "minimal", "low", "medium",
 	}
 
 static const struct shape on_create[] = {
-	{ "model", SHAPE_STRING, .required = true, .min = 1, .max = 256 },
+	{ "model", SHAPE_STRING, .required = true, .min = 1, .max = 256,
+	  .check = check_no_nul },
 	{ "tool_resources", SHAPE_OBJECT, .nullable = true,
 	  .members = resources_on_create },
 	COMMON_FIELDS,
@@ -297,7 +314,7 @@ static const struct shape on_create[] = {
 };
 
 static const struct shape on_override[] = {
-	{ "model", SHAPE_STRING, .min = 1, .max = 256 },
+	{ "model", SHAPE_STRING, .min = 1, .max = 256, .check = check_no_nul },
 	{ "tool_resources", SHAPE_OBJECT, .nullable = true,
 	  .members = resources_on_create },
 	COMMON_FIELDS,
@@ -305,7 +322,7 @@ static const struct shape on_override[] = {
 };
 
 static const struct shape on_modify[] = {
-	{ "model", SHAPE_STRING, .min = 1, .max = 256 },
+	{ "model", SHAPE_STRING, .min = 1, .max = 256, .check = check_no_nul },
 	{ "tool_resources", SHAPE_OBJECT, .nullable = true,
 	  .members = resources_on_modify },
 	COMMON_FIELDS,

@@ -1,6 +1,7 @@
 #include "endpoint.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include "endpoint_channel.h"
 #include "endpoint_request.h"
 #include "endpoint_workers.h"
+
+#define SPARE_PAGES 512 /* 2 MiB that a process may keep for its next requests */
 
 /* What all processes of the program share, read before the first fork. */
 struct program {
@@ -50,12 +53,17 @@ struct session {
 	struct service *service; /* NULL: not opened yet */
 	struct json_writer body; /* of the answer */
 	struct request_names names;
+	int statm;      /* /proc/self/statm; -1: not there */
+	long kept_size; /* pages in memory after some were given back the last time */
 };
 
 /* 0, or -1 without memory. */
 static int open_session(struct session *session)
 {
-	*session = (struct session){ .channel = channel_open() };
+	*session = (struct session){
+		.channel = channel_open(),
+		.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC),
+	};
 	request_names_draw(&session->names);
 	return session->channel ? 0 : -1;
 }
@@ -65,6 +73,31 @@ static void close_session(struct session *session)
 	service_close(session->service);
 	channel_close(session->channel);
 	json_writer_free(&session->body);
+	if (session->statm >= 0)
+		close(session->statm);
+}
+
+/* How many pages of this process are in memory; 0 when nobody tells. */
+static long resident_pages(const struct session *session)
+{
+	char text[128] = "", *second;
+
+	if (pread(session->statm, text, sizeof(text) - 1, 0) <= 0)
+		return 0;
+	second = strchr(text, ' ');
+	return second ? strtol(second, NULL, 10) : 0;
+}
+
+/*
+ * malloc(3) keeps what a large request needed. It goes back to the system, so that each
+ * worker does not stay as large as its largest request made it.
+ */
+static void give_memory_back(struct session *session)
+{
+	if (resident_pages(session) <= session->kept_size + SPARE_PAGES)
+		return;
+	malloc_trim(0);
+	session->kept_size = resident_pages(session);
 }
 
 /*
@@ -115,6 +148,7 @@ static void serve(const struct program *program, struct session *session)
 	json_writer_clear(&session->body); /* a long one is given back now */
 	log_request(&incoming, status, &err);
 	request_release(&incoming);
+	give_memory_back(session);
 }
 
 /* ---- FastCGI ---- */

@@ -86,12 +86,24 @@ static int receive_body(struct channel *channel, size_t limit, char **text,
 	return 0;
 }
 
+/* The first member that the body must have, or NULL. */
+static const char *required_member(const struct shape *body)
+{
+	for (; body && body->name; body++)
+		if (body->required)
+			return body->name;
+	return NULL;
+}
+
 static int parse_body(const struct channel *channel, const char *text, size_t length,
 		      struct incoming *incoming, struct oam_error *err)
 {
 	const struct endpoint *endpoint = incoming->endpoint;
 	static const struct shape object = { .kind = SHAPE_OBJECT };
+	const char *required = required_member(endpoint->body);
 
+	if (required && strspn(text ? text : "", " \t\r\n") == length)
+		return error_set(err, MISSING_BODY, required, required);
 	if (length == 0 && endpoint->body) {
 		incoming->view.body = json_new_object(err);
 		if (!incoming->view.body)

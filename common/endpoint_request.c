@@ -275,8 +275,9 @@ static int read_pairs(const struct endpoint *endpoint, const char *given,
 {
 	char text[QUERY_MAX], *rest = text, *pair;
 
-	if (snprintf(text, sizeof(text), "%s", given) >= (int)sizeof(text))
+	if (strlen(given) >= sizeof(text))
 		return error_set(err, INVALID_PARAMETER, "query", "query", "too long");
+	strcpy(text, given);
 	while ((pair = strsep(&rest, "&")) != NULL)
 		if (pair[0] && add_pair(endpoint, pair, query, err))
 			return -1;

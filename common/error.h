@@ -25,7 +25,9 @@ X(USAGE,                 400, "usage",                  NULL, "%s") \
 X(UNHEALTHY,             500, "unhealthy",              NULL, "%d of the checks failed.") \
 X(FILE,                  500, "file_error",             NULL, "A file could not be used: %s.") \
 X(INVALID_JSON,          400, "invalid_json",           NULL, "Invalid JSON: %s at byte %zu.") \
+X(UNSUPPORTED_JSON,      400, "unsupported_json",       NULL, "This JSON cannot be used: %s at byte %zu.") \
 X(INVALID_PARAMETER,     400, "invalid_parameter",      "invalid_value", "Invalid '%s': %s.") \
+X(MISSING_BODY,          400, "invalid_parameter",      "missing_required_parameter", "The request has no body. It needs one with '%s'.") \
 X(MISSING_PARAMETER,     400, "invalid_parameter",      "missing_required_parameter", "Missing required parameter: '%s'.") \
 X(UNKNOWN_PARAMETER,     400, "invalid_parameter",      "unknown_parameter", "Unknown parameter: '%s'.") \
 X(INVALID_TYPE,          400, "invalid_parameter",      "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.") \

@@ -1,7 +1,7 @@
 #include "json.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 int json_read(const char *text, size_t length, struct json_object **out,
@@ -11,21 +11,47 @@ int json_read(const char *text, size_t length, struct json_object **out,
 
 	*out = NULL;
 	if (json_scan(text, length, &scan))
-		return error_set(err, INVALID_JSON, NULL, scan.fault, scan.offset);
-	if (length > INT_MAX)
-		return error_set(err, INVALID_JSON, NULL, "too long", length);
+		return json_scan_error(&scan, err);
 	return json_build(text, out, err);
 }
 
-/* Without memory json-c leaves out what finds no room, and says nothing. */
+int json_scan_error(const struct json_scan *scan, struct oam_error *err)
+{
+	if (scan->unsupported)
+		return error_set(err, UNSUPPORTED_JSON, NULL, scan->fault, scan->offset);
+	return error_set(err, INVALID_JSON, NULL, scan->fault, scan->offset);
+}
+
+bool json_is_integer(const char *digits, size_t length)
+{
+	size_t whole = strspn(digits + (*digits == '-'), "0123456789");
+
+	if (whole + (*digits == '-') < length)
+		return false;
+	if (whole < 19) /* the digits of 2^63 */
+		return true;
+	errno = 0;
+	(void)strtoll(digits, NULL, 10);
+	return errno == 0;
+}
+
+/*
+ * Without memory json-c leaves out what finds no room, and says nothing. But errno may also
+ * be that of an attempt after which malloc(3) found memory elsewhere: then the tree has its
+ * room now, and the second time nothing is asked for.
+ */
 static const char *write_text(struct json_object *tree, int flags)
 {
-	const char *text;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		const char *text;
 
-	errno = 0;
-	text = json_object_to_json_string_ext(tree,
-					      flags | JSON_C_TO_STRING_NOSLASHESCAPE);
-	return errno == ENOMEM ? NULL : text;
+		errno = 0;
+		text = json_object_to_json_string_ext(
+			tree, flags | JSON_C_TO_STRING_NOSLASHESCAPE);
+		if (errno != ENOMEM)
+			return text;
+	}
+	return NULL;
 }
 
 const char *json_text(struct json_object *tree)
@@ -38,13 +64,75 @@ const char *json_pretty_text(struct json_object *tree)
 	return write_text(tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED);
 }
 
+/* json-c makes a table larger before it adds to one that is filled to LH_LOAD_FACTOR. */
+size_t json_object_room(size_t members)
+{
+	return members ? (size_t)((double)(members - 1) / LH_LOAD_FACTOR) + 1 : 1;
+}
+
+void json_fit(struct json_object *container)
+{
+	struct lh_table *table = json_object_get_object(container);
+	size_t room;
+
+	if (json_object_is_type(container, json_type_array)) {
+		json_object_array_shrink(container, 0);
+		return;
+	}
+	room = json_object_room((size_t)lh_table_length(table));
+	if ((int)room < table->size)
+		lh_table_resize(table, (int)room); /* without memory it stays as it is */
+}
+
+static int copy_item(struct json_object *array, struct json_object *item,
+		     struct oam_error *err)
+{
+	if (item)
+		return json_append(array, json_copy(item, err), err);
+	return json_object_array_add(array, NULL) ? error_set(err, NO_MEMORY, NULL) : 0;
+}
+
+static struct json_object *copy_array(struct json_object *array, struct oam_error *err)
+{
+	struct json_object *copy = json_new_array(err);
+
+	for (size_t i = 0; copy && i < json_object_array_length(array); i++)
+		if (copy_item(copy, json_object_array_get_idx(array, i), err))
+			break;
+	return copy;
+}
+
+static struct json_object *copy_object(struct json_object *object, struct oam_error *err)
+{
+	struct json_object *copy = json_new_object(err);
+
+	json_object_object_foreach (object, name, value) {
+		if (!copy)
+			break;
+		if (value)
+			json_put(copy, name, json_copy(value, err), err);
+		else
+			json_put_null(copy, name, err);
+	}
+	return copy;
+}
+
 struct json_object *json_copy(struct json_object *tree, struct oam_error *err)
 {
-	struct json_object *copy = NULL;
+	struct json_object *copy;
 
-	if (tree && json_object_deep_copy(tree, &copy, NULL))
-		error_set(err, NO_MEMORY, NULL);
-	return copy;
+	if (json_object_is_type(tree, json_type_object))
+		copy = copy_object(tree, err);
+	else if (json_object_is_type(tree, json_type_array))
+		copy = copy_array(tree, err);
+	else
+		return json_object_get(tree);
+	if (error_result(err) == 0) {
+		json_fit(copy);
+		return copy;
+	}
+	json_object_put(copy);
+	return NULL;
 }
 
 struct json_object *json_member(struct json_object *object, const char *name)
@@ -60,9 +148,12 @@ const char *json_member_string(struct json_object *object, const char *name)
 {
 	struct json_object *value = json_member(object, name);
 
-	return json_object_is_type(value, json_type_string)
-		       ? json_object_get_string(value)
-		       : NULL;
+	const char *text = json_object_is_type(value, json_type_string)
+				   ? json_object_get_string(value)
+				   : NULL;
+
+	return text && strlen(text) == (size_t)json_object_get_string_len(value) ? text
+										 : NULL;
 }
 
 const char *json_type_name(struct json_object *value)

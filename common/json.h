@@ -20,19 +20,32 @@
 /* Nesting beyond this is refused; function schemas of real assistants stay below 20. */
 #define JSON_DEPTH_MAX 64
 
+/*
+ * A tree may take JSON_MEMORY_MIN bytes, and JSON_MEMORY_RATIO for each byte that
+ * json_text() would write of it. The densest schemas of functions take 14 of
+ * these.
+ */
+#define JSON_MEMORY_MIN   ((size_t)1024 * 1024)
+#define JSON_MEMORY_RATIO ((size_t)16)
+
 /* What json_scan() found at fault, and where. */
 struct json_scan {
 	const char *fault; /* static text, or NULL */
+	bool unsupported;  /* RFC 8259 allows it all the same */
 	size_t offset;     /* of the fault, in bytes */
 };
 
 /*
  * Checks that text[0..length) is one JSON text by RFC 8259 in valid UTF-8 (RFC 3629).
- * Refused besides: lone surrogates and NUL in names (json-c would change them), numbers
- * outside int64 and finite double, nesting beyond JSON_DEPTH_MAX. text[length] must be
- * readable and '\0'. 0, or -1 with the fault in *scan.
+ * Not supported, although the RFC allows them: lone surrogates and NUL in names (json-c
+ * would change them), numbers beyond double, nesting beyond JSON_DEPTH_MAX, and more
+ * memory than said above. text[length] must be readable and '\0'. 0, or -1 with the fault
+ * in *scan.
  */
 int json_scan(const char *text, size_t length, struct json_scan *scan);
+
+/* Says in *err what json_scan() found at fault. Always -1. */
+int json_scan_error(const struct json_scan *scan, struct oam_error *err);
 
 /*
  * Builds the tree of a text that json_scan() found good. *tree is NULL for `null`, and for
@@ -41,8 +54,9 @@ int json_scan(const char *text, size_t length, struct json_scan *scan);
 int json_build(const char *text, struct json_object **tree, struct oam_error *err);
 
 /*
- * Reads one JSON text as json_scan() describes it; equal names in one object are refused
- * too. *out is NULL for the text `null`.
+ * Reads one JSON text as json_scan() describes it; equal names in one object are not
+ * supported either. An integer beyond 64 bits becomes a decimal that keeps its digits.
+ * *out is NULL for the text `null`. INVALID_JSON, UNSUPPORTED_JSON or NO_MEMORY.
  */
 int json_read(const char *text, size_t length, struct json_object **out,
 	      struct oam_error *err);
@@ -53,13 +67,28 @@ const char *json_text(struct json_object *tree);
 /* The same for people: a line for each member, and spaces. */
 const char *json_pretty_text(struct json_object *tree);
 
-/* A deep copy, or NULL with NO_MEMORY. NULL in gives NULL out, without an error. */
+/*
+ * A copy whose objects and arrays are its own; it shares all else, which nobody changes.
+ * NULL with NO_MEMORY. NULL in gives NULL out, without an error.
+ */
 struct json_object *json_copy(struct json_object *tree, struct oam_error *err);
+
+/* Gives back the room that an object or array keeps for more than it holds. */
+void json_fit(struct json_object *container);
+
+/* The entries that json-c's table needs for so many members: at least 1. */
+size_t json_object_room(size_t members);
+
+/* True when the number of JSON at digits[0..length) is an integer of 64 bits. */
+bool json_is_integer(const char *digits, size_t length);
 
 /* The member `name` of an object, borrowed; NULL when absent, null, or not an object. */
 struct json_object *json_member(struct json_object *object, const char *name);
 
-/* The string member `name`, borrowed; NULL when absent or not a string. */
+/*
+ * The string member `name`, borrowed; NULL when absent, not a string, or with U+0000 in it,
+ * where C would end it.
+ */
 const char *json_member_string(struct json_object *object, const char *name);
 
 /* "a string", "an integer", "a decimal", "an object", "an array", "a boolean", "null". */

@@ -3,6 +3,7 @@
  * twice. When memory runs out, json-c's own parser crashes, leaks, or leaves something out
  * and says that all went well; and it loses some escaped characters beyond U+FFFF.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,7 +131,7 @@ static struct json_object *build_word(struct builder *b)
 	return first == 'n' ? NULL : made(b, json_object_new_boolean(first == 't'));
 }
 
-/* A decimal keeps its digits, so that it is written as it was read. */
+/* A number that is no 64 bit integer keeps its digits, to be written as it was read. */
 static struct json_object *build_number(struct builder *b)
 {
 	size_t length = strspn(b->at, "+-.0123456789Ee");
@@ -139,12 +140,21 @@ static struct json_object *build_number(struct builder *b)
 	char *digits;
 
 	b->at += length;
-	if (strcspn(start, ".Ee") >= length)
+	if (json_is_integer(start, length))
 		return made(b, json_object_new_int64(strtoll(start, NULL, 10)));
 	digits = strndup(start, length);
 	number = digits ? json_object_new_double_s(strtod(digits, NULL), digits) : NULL;
 	free(digits);
 	return made(b, number);
+}
+
+static int occurs_twice(struct builder *b, const char *name, size_t place)
+{
+	char fault[128];
+
+	snprintf(fault, sizeof(fault), "the name '%.64s' occurs twice in an object",
+		 name);
+	return error_set(b->err, UNSUPPORTED_JSON, name, fault, place);
 }
 
 static int build_member(struct builder *b, struct json_object *object)
@@ -159,8 +169,7 @@ static int build_member(struct builder *b, struct json_object *object)
 	b->at++; /* the colon */
 	value = build_value(b);
 	if (json_object_object_get_ex(object, name, NULL))
-		error_set(b->err, INVALID_JSON, NULL, "a name occurs twice in an object",
-			  place);
+		occurs_twice(b, name, place);
 	else if (error_result(b->err) == 0 && json_object_object_add(object, name, value))
 		error_set(b->err, NO_MEMORY, NULL);
 	if (error_result(b->err))
@@ -199,6 +208,7 @@ static struct json_object *build_items(struct builder *b, struct json_object *co
 		}
 	}
 	b->at++;
+	json_fit(container);
 	return container;
 }
 

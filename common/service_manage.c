@@ -73,6 +73,7 @@ static int remember_update(struct service *service, const char *id,
 	struct json_object *config = assistant_config_of(assistant, err);
 	struct json_object *base = NULL, *merged = NULL, *left = NULL;
 	struct assistant row = { 0 };
+	int64_t changed = 0; /* the profile that has a new configuration */
 	int found;
 
 	if (!config || store_begin(store, err))
@@ -91,7 +92,7 @@ static int remember_update(struct service *service, const char *id,
 		store_profile_publish_at(store, row.profile, clock_now(), err);
 	}
 	if (error_result(err) == 0 && store_commit(store, err) == 0 && base)
-		service_deliver_soon(service, row.profile);
+		changed = row.profile;
 	store_rollback(store);
 out:
 	assistant_release(&row);
@@ -99,6 +100,8 @@ out:
 	json_object_put(base);
 	json_object_put(left);
 	json_object_put(config);
+	if (changed) /* which needs memory, too */
+		service_deliver_soon(service, changed);
 	return error_result(err);
 }
 
@@ -134,7 +137,7 @@ static int make_changes(struct service *service, const char *id,
 	if (assistant_check(updates, ASSISTANT_MODIFY, path, err) ||
 	    (owned && assistant_check_managed(updates, path, err)))
 		return -1;
-	*changes = json_copy(updates, err);
+	*changes = assistant_merge(updates, NULL, err);
 	if (owned && *changes && json_object_object_get_ex(*changes, "metadata", NULL))
 		assistant_keep_reserved(present, *changes, err);
 	return error_result(err);

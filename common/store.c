@@ -99,9 +99,12 @@ void query_integer(struct query *q, int index, int64_t value)
 void query_json(struct query *q, int index, struct json_object *tree)
 {
 	const char *text = json_text(tree);
+	struct json_scan scan;
 
 	if (!text)
 		error_set(q->err, NO_MEMORY, NULL);
+	else if (json_scan(text, strlen(text), &scan)) /* then nobody could read it */
+		json_scan_error(&scan, q->err);
 	query_text(q, index, text);
 }
 

@@ -19,15 +19,18 @@
 static int embedded_create(struct upstream *upstream, struct json_object *config,
 			   struct json_object **assistant, struct oam_error *err)
 {
+	struct json_object *kept = NULL;
 	char id[ASSISTANT_ID_SIZE];
 	int64_t now = clock_now();
 
 	*assistant = NULL;
-	if (assistant_check(config, ASSISTANT_CREATE, "", err) ||
-	    assistant_id_make(id, err) ||
-	    store_assistant_add(upstream->store, id, upstream->name, config, now, err))
-		return -1;
-	*assistant = assistant_object(id, now, config, err);
+	if (assistant_check(config, ASSISTANT_CREATE, "", err) == 0 &&
+	    assistant_id_make(id, err) == 0)
+		kept = assistant_merge(config, NULL, err);
+	if (kept &&
+	    store_assistant_add(upstream->store, id, upstream->name, kept, now, err) == 0)
+		*assistant = assistant_object(id, now, kept, err);
+	json_object_put(kept);
 	return *assistant ? 0 : -1;
 }
 

@@ -124,14 +124,15 @@ class Connection:
 class Program:
     """One endpoint program with its workers, on a socket of its own."""
 
-    def __init__(self, name, environment, socket_path, log):
+    def __init__(self, name, environment, socket_path, log, wrapper=()):
+        """`wrapper` is a command that runs it."""
         self.path = str(socket_path)
         self.log = open(log, "ab")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self.path)
             listener.listen(64)
             self.process = subprocess.Popen(
-                [BUILD / "cgi" / name],
+                [*wrapper, BUILD / "cgi" / name],
                 env=environment,
                 stdin=listener,
                 stdout=self.log,

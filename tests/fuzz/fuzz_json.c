@@ -20,16 +20,29 @@ static void check_round_trip(struct json_object *tree)
 	free(text);
 }
 
+static bool has_long_number(const char *text)
+{
+	while (*text) {
+		size_t digits = strspn(text, "0123456789");
+
+		if (digits >= 19)
+			return true;
+		text += digits ? digits : 1;
+	}
+	return false;
+}
+
 /*
  * json-c's own parser, which takes more texts than we, makes the same tree of ours. But for
- * escaped pairs of surrogates: it takes U+1D800 to U+1DBFF and the like for half of one.
+ * escaped pairs of surrogates: it takes U+1D800 to U+1DBFF and the like for half of one;
+ * and for integers beyond 64 bits: it takes the next one that fits.
  */
 static void check_like_json_c(struct json_object *tree, const char *text, size_t size)
 {
 	struct json_tokener *tokener;
 	struct json_object *theirs;
 
-	if (strcasestr(text, "\\ud"))
+	if (strcasestr(text, "\\ud") || has_long_number(text))
 		return;
 	tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
 	claim(tokener);
@@ -81,7 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_like_json_c(tree, text, size);
 	} else {
 		claim(!tree);
-		claim(err.code == OAM_E_INVALID_JSON);
+		claim(err.code == OAM_E_INVALID_JSON ||
+		      err.code == OAM_E_UNSUPPORTED_JSON);
 		check_error(&err);
 	}
 	json_object_put(tree);

@@ -256,17 +256,44 @@ def test_an_unknown_cursor_is_404(site):
 NOT_JSON = [
     b"{", b"}", b"nul", b"{]", b"[1,]", b'{"a":1,}', b"{'a':1}", b"{a:1}", b"\xef\xbb\xbf{}",
     b"{} {}", b"{}x", b'{"config":{}} // x', b"/**/{}", b"NaN", b"Infinity", b"-", b"+1", b"01",
-    b"1.", b".5", b"1e", b"0x10", b'"\x01"', b'"\\x"', b'"\\u12"', b'"\\ud800"',
-    b'"\\udc00\\ud800"', b'"\xff"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"',
-    b"\0", b"{}\0", b'{"a\\u0000b":1}', b'{"config":{},"config":{}}', b"1e400",
-    b"99999999999999999999", b"[" * 65 + b"]" * 65, b" ", b"True",
+    b"1.", b".5", b"1e", b"0x10", b'"\x01"', b'"\\x"', b'"\\u12"', b'"\xff"', b'"\xc0\xaf"',
+    b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"', b"\0", b"{}\0", b" ", b"\n\n", b"True",
+]  # fmt: skip
+
+# The grammar allows these.
+UNSUPPORTED_JSON = [
+    b'"\\ud800"', b'"\\udc00\\ud800"', b'{"a\\u0000b":1}', b'{"config":{},"config":{}}',
+    b"1e400", b"[" * 65 + b"]" * 65, b'{"config":{"tools":[' + b"{}," * 200_000 + b"{}]}}",
+    b'{"config":{"name":[' + b"1," * 300_000 + b"1]}}",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", NOT_JSON)
-def test_what_is_not_json_is_400(site, body):
-    reply = site.post("/refresh", body)
+def test_what_is_not_json_is_400(shared_site, body):
+    reply = shared_site.post("/refresh", body)
     assert reply.status == 400 and reply.error["code"] == "invalid_json", reply.raw
+
+
+@pytest.mark.parametrize("body", UNSUPPORTED_JSON, ids=lambda body: body[:30])
+def test_json_that_is_not_supported_is_400(shared_site, body):
+    reply = shared_site.post("/refresh", body)
+    assert reply.status == 400 and reply.error["code"] == "unsupported_json", reply.raw
+
+
+def test_the_name_that_occurs_twice_is_said(shared_site):
+    error = shared_site.post("/refresh", b'{"config":{"top_p":1,"top_p":2}}').error
+    assert error["param"] == "top_p"
+
+
+@pytest.mark.parametrize("body", [None, b"", b" \n"])
+@pytest.mark.parametrize(
+    "path, member", [("/update/asst_x", "updates"), ("/refresh-interval", "intervalMs")]
+)
+def test_a_body_of_nothing_is_said(shared_site, path, member, body):
+    reply = shared_site.put(path, body)
+    assert reply.status == 400 and reply.error["param"] == member
+    assert reply.json["message"] == f"The request has no body. It needs one with '{member}'."
+    assert reply.error["details"]["reason"] == "missing_required_parameter"
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"true", b"null"])

@@ -360,11 +360,32 @@ def test_head_is_get_without_the_body(shared_site):
         assert head.headers["content-length"] == get.headers["content-length"]
 
 
+def test_a_null_among_tool_resources_is_not_kept(shared_site):
+    nothing, something = {"code_interpreter": None}, {"file_search": {"vector_store_ids": ["v"]}}
+    made = create(shared_site, tool_resources=nothing)
+    assert made["tool_resources"] == {}
+    for resources in (something, {**something, **nothing}):
+        changed = ask(shared_site, "POST", f"/{made['id']}", {"tool_resources": resources}).json
+        assert changed["tool_resources"] == something
+        assert ask(shared_site, "GET", f"/{made['id']}").json == changed
+    stored = shared_site.sql("SELECT config FROM assistant WHERE id = ?", made["id"])
+    assert json.loads(stored[0][0])["tool_resources"] == something
+
+
+def test_integers_beyond_64_bits_stay_as_they_are(shared_site):
+    schema = b'{"maximum":18446744073709551615,"minimum":-99999999999999999999}'
+    tool = b'{"type":"function","function":{"name":"f","parameters":' + schema + b"}}"
+    body = b'{"model":"m","tools":[' + tool + b"]}"
+    reply = ask(shared_site, "POST", "", body)
+    assert reply.status == 200 and schema in reply.raw
+    assert schema in ask(shared_site, "GET", f"/{reply.json['id']}").raw
+
+
 @pytest.mark.parametrize(
     "body, headers, status, code",
     [
         (b"{", {}, 400, "invalid_json"),
-        (b'{"model":"a","model":"b"}', {}, 400, "invalid_json"),
+        (b'{"model":"a","model":"b"}', {}, 400, "unsupported_json"),
         (b"[]", {}, 400, "invalid_type"),
         (b'{"model":"m"}', {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
         (b'{"model":"' + b"x" * 4_200_000 + b'"}', {}, 413, "body_too_large"),

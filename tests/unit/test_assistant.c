@@ -200,6 +200,41 @@ static void test_more_ids(void **state)
 	}
 }
 
+/* C would cut these at the NUL. */
+static void test_no_nul_in_words(void **state)
+{
+	static const struct {
+		const char *text, *param;
+	} cases[] = {
+		{ "{\"model\":\"m\\u0000x\"}", "model" },
+		{ "{\"metadata\":{\"oam_nonce\":\"n\\u0000x\"}}", "metadata.oam_nonce" },
+		{ "{\"metadata\":{\"oam_installation\":\"\\u0000\"}}",
+		  "metadata.oam_installation" },
+		{ "{\"tool_resources\":{\"code_interpreter\":{\"file_ids\":[\"f\\u0000\"]}}}",
+		  "tool_resources.code_interpreter.file_ids[0]" },
+		{ "{\"tools\":[{\"type\":\"file_search\\u0000\"}]}", "tools[0].type" },
+		{ "{\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\\u0000\"}}"
+		  "]}",
+		  "tools[0].function.name" },
+		{ "{\"reasoning_effort\":\"low\\u0000\"}", "reasoning_effort" },
+	};
+	struct json_object *free_text = parse(
+		"{\"instructions\":\"a\\u0000b\",\"metadata\":{\"a\":\"\\u0000\"}}");
+	struct oam_error fine = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct json_object *tree = parse(cases[i].text);
+		struct oam_error err = { 0 };
+
+		assert_int_equal(assistant_check(tree, ASSISTANT_OVERRIDE, "", &err), -1);
+		assert_string_equal(err.param, cases[i].param);
+		json_object_put(tree);
+	}
+	assert_int_equal(assistant_check(free_text, ASSISTANT_OVERRIDE, "", &fine), 0);
+	json_object_put(free_text);
+}
+
 /*
  * `format` with `count` times `unit` for its %s, parsed. For what stands at a limit: the
  * text is too long to be written down.
@@ -668,6 +703,12 @@ static void test_merge_cases(void **state)
 		{ "{\"metadata\":{\"a\":\"1\",\"b\":\"2\"}}",
 		  "{\"metadata\":{\"c\":\"3\"}}", "{\"metadata\":{\"c\":\"3\"}}" },
 		{ "{\"tools\":[1,2]}", "{\"tools\":[]}", "{\"tools\":[]}" },
+		/* there a null says nothing, and is not kept */
+		{ "{}", "{\"tool_resources\":{\"code_interpreter\":null}}",
+		  "{\"tool_resources\":{}}" },
+		{ "{\"tool_resources\":{\"code_interpreter\":{}}}",
+		  "{\"tool_resources\":{\"code_interpreter\":null,\"file_search\":{}}}",
+		  "{\"tool_resources\":{\"file_search\":{}}}" },
 		{ "{\"a\":1,\"b\":2}", "{\"a\":false,\"b\":\"\"}",
 		  "{\"a\":false,\"b\":\"\"}" },
 	};
@@ -680,8 +721,11 @@ static void test_merge_cases(void **state)
 		struct json_object *merged = assistant_merge(base, changes, &err);
 
 		assert_string_equal(json_text(merged), cases[i].expected);
-		/* it shares nothing with what it was made from */
+		/* what may be changed in it is not shared with what it was made from */
 		json_object_object_add(merged, "new", json_object_new_int(1));
+		if (json_member(merged, "metadata"))
+			json_object_object_add(json_member(merged, "metadata"), "new",
+					       json_object_new_int(1));
 		assert_string_equal(json_text(base), cases[i].base);
 		assert_string_equal(json_text(changes), cases[i].changes);
 		json_object_put(base);
@@ -887,6 +931,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_no_nul_in_words),
 		cmocka_unit_test(test_the_default_is_within_all_limits),
 		cmocka_unit_test(test_uses),
 		cmocka_unit_test(test_merge),
