@@ -9,6 +9,7 @@
 
 #define WAIT_MAX        (25 * CLOCK_SECOND) /* before any web server gives up */
 #define WAIT_STEP       INT64_C(20)
+#define ASK_PAUSE       (5 * CLOCK_SECOND)
 #define CONFIG_FILE_MAX (4UL * 1024 * 1024)
 
 /* ---- ids that the application's files name ---- */
@@ -76,7 +77,7 @@ static int is_usable(struct service *service, const struct profile *profile,
 
 	if (found <= 0)
 		return found < 0 ? -1 : 1;
-	usable = row.label == LABEL_UNMANAGED ||
+	usable = (row.label == LABEL_UNMANAGED && row.profile == 0) ||
 		 (row.profile == profile->id && row.label == LABEL_CURRENT);
 	assistant_release(&row);
 	return usable;
@@ -121,6 +122,25 @@ static int choose(struct service *service, const struct profile *profile,
 
 /* ---- adoption ---- */
 
+/*
+ * Within a transaction. 1 when the profile may have it: since it was looked at another one
+ * may have taken it, or somebody may have deleted it here.
+ */
+static int is_free(struct service *service, const struct profile *profile, const char *id,
+		   struct oam_error *err)
+{
+	struct assistant row;
+	int found = store_assistant_find(service->store, id, &row, err);
+	bool is_free;
+
+	if (found <= 0)
+		return found < 0 ? -1 : 1;
+	is_free = (row.profile == 0 || row.profile == profile->id) &&
+		  (row.label != LABEL_DELETED || service->settings->base_url);
+	assistant_release(&row);
+	return is_free;
+}
+
 int service_take_over(struct service *service, const struct profile *profile,
 		      struct json_object *assistant, struct oam_error *err)
 {
@@ -130,8 +150,12 @@ int service_take_over(struct service *service, const struct profile *profile,
 	struct json_object *config = assistant_config_of(assistant, err);
 	struct oam_error unfit = { 0 };
 	int64_t now = clock_now();
+	int taken = -1;
 
 	if (!config || store_begin(store, err))
+		goto out;
+	taken = is_free(service, profile, id, err);
+	if (taken <= 0)
 		goto out;
 	store_assistant_own(store, id, service->upstream->name, config,
 			    created_at * CLOCK_SECOND, profile->id, LABEL_PENDING, now,
@@ -146,15 +170,35 @@ int service_take_over(struct service *service, const struct profile *profile,
 	    assistant_check(config, ASSISTANT_CREATE, "", &unfit) == 0 &&
 	    assistant_check_managed(config, "", &unfit) == 0)
 		store_profile_set_config(store, profile->id, config, err);
-	if (error_result(err) == 0)
-		store_commit(store, err);
-	store_rollback(store);
-	if (error_result(err) == 0)
+	if (error_result(err) == 0 && store_commit(store, err) == 0)
 		log_write(LOG_LEVEL_INFO, "adopted", "request", service->request_id,
 			  "profile", profile->name, "id", id, NULL);
 out:
+	store_rollback(store);
 	json_object_put(config);
-	return error_result(err);
+	return error_result(err) ? -1 : taken;
+}
+
+/*
+ * With the lease: takes over what choose() finds: 1 with its id, 0 when there is nothing.
+ * Another profile may be faster; then that id is as if it had been first, and the search
+ * goes on. Each round leaves one id fewer to look at.
+ */
+static int adopt_any(struct service *service, struct profile *profile,
+		     char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+{
+	struct json_object *assistant;
+	int chosen, taken = 0;
+
+	while (!taken && (chosen = choose(service, profile, &assistant, err)) > 0) {
+		/* It is one that we asked for, and fits. */
+		strcpy(id, json_member_string(assistant, "id"));
+		taken = strcmp(id, profile->current) == 0
+				? 1
+				: service_take_over(service, profile, assistant, err);
+		json_object_put(assistant);
+	}
+	return taken ? taken : chosen;
 }
 
 /* With the lease: recovers, then adopts or creates. */
@@ -162,23 +206,14 @@ static int establish(struct service *service, struct profile *profile, const cha
 		     char id[ASSISTANT_ID_SIZE], struct oam_error *err)
 {
 	struct service_refresh refresh = { .reason = reason };
-	struct json_object *assistant;
-	int chosen;
+	int adopted;
 
 	if (service_recover(service, profile, err) ||
 	    service_profile_again(service, profile, err))
 		return -1;
-	chosen = choose(service, profile, &assistant, err);
-	if (chosen < 0)
-		return -1;
-	if (chosen) {
-		strcpy(id,
-		       json_member_string(assistant, "id")); /* one that we asked for */
-		if (strcmp(id, profile->current) != 0)
-			service_take_over(service, profile, assistant, err);
-		json_object_put(assistant);
-		return error_result(err);
-	}
+	adopted = adopt_any(service, profile, id, err);
+	if (adopted)
+		return adopted < 0 ? -1 : 0;
 	/* choose() may have found that the current one is gone. */
 	if (service_profile_again(service, profile, err) ||
 	    service_rotate(service, profile, &refresh, err))
@@ -278,12 +313,32 @@ int service_adopt(struct service *service, const char *name, const char *id,
 	if (service_recover(service, &profile, err) == 0 &&
 	    service_profile_again(service, &profile, err) == 0 &&
 	    service->upstream->retrieve(service->upstream, id, &assistant, err) == 0 &&
-	    strcmp(id, profile.current) != 0)
-		service_take_over(service, &profile, assistant, err);
+	    strcmp(id, profile.current) != 0 &&
+	    service_take_over(service, &profile, assistant, err) == 0)
+		error_set(err, CONFLICT, NULL,
+			  "The assistant belongs to another profile, or was deleted");
 	service_deliver(service, name, NULL);
 	service_lease_release(service, &lease);
 	json_object_put(assistant);
 	return error_result(err);
+}
+
+/*
+ * Whatever keeps renewals from their work, requests do not start one after the other; and
+ * none at all where none could keep what it did.
+ */
+static bool may_ask_for_renewal(struct service *service)
+{
+	int64_t now = clock_monotonic();
+
+	if (service->asked_at && now - service->asked_at < ASK_PAUSE)
+		return false;
+	service->asked_at = now;
+	if (store_is_writable(service->store))
+		return true;
+	log_write(LOG_LEVEL_ERROR, "renewal", "error",
+		  "this user may not write the store or its folder", NULL);
+	return false;
 }
 
 int service_current(struct service *service, const char *name, char id[ASSISTANT_ID_SIZE],
@@ -297,7 +352,8 @@ int service_current(struct service *service, const char *name, char id[ASSISTANT
 	if (profile.current[0] == '\0')
 		return establish_or_wait(service, &profile, REASON_EXPIRY, id, err);
 	if (service_work(service, &profile, now) &&
-	    !service_is_ahead(profile.lease_until, now, LEASE_TIME))
+	    !service_is_ahead(profile.lease_until, now, LEASE_TIME) &&
+	    may_ask_for_renewal(service))
 		service->renewal_wanted = true;
 	memcpy(id, profile.current, sizeof(profile.current));
 	return 0;

@@ -27,6 +27,20 @@
 
 /* ---- lease ---- */
 
+/* The profile may have been removed before we had the lock, and its number given away. */
+static int is_still_there(struct service *service, const struct profile *profile,
+			  struct oam_error *err)
+{
+	struct profile now;
+	int found = store_profile_get(service->store, profile->id, &now, err);
+
+	if (found < 0)
+		return -1;
+	return found && strcmp(now.name, profile->name) == 0
+		       ? 0
+		       : error_set(err, PROFILE_NOT_FOUND, "profile", profile->name);
+}
+
 int service_lease_try(struct service *service, const struct profile *profile,
 		      struct lease *lease, struct oam_error *err)
 {
@@ -44,7 +58,8 @@ int service_lease_try(struct service *service, const struct profile *profile,
 	}
 	if (lease->fd < 0)
 		return 0;
-	if (store_lease_take(service->store, profile->id, holder, now, now + LEASE_TIME,
+	if (is_still_there(service, profile, err) == 0 &&
+	    store_lease_take(service->store, profile->id, holder, now, now + LEASE_TIME,
 			     err) == 0)
 		return 1;
 	close(lease->fd);
@@ -90,9 +105,9 @@ static int write_intent(struct run *run, const char *reason, struct oam_error *e
 	if (random_base62(run->nonce, ASSISTANT_NONCE_LENGTH, err))
 		return -1;
 	run->started = clock_now();
-	return store_rotation_start(
-		run->service->store, run->profile->id, reason, run->nonce, run->config,
-		run->overrides, run->profile->current, run->started, &run->rotation, err);
+	return store_rotation_start(run->service->store, run->profile->id, reason,
+				    run->nonce, run->overrides, run->profile->current,
+				    run->started, &run->rotation, err);
 }
 
 /*
@@ -245,9 +260,7 @@ static void note_failure(const struct run *run, const struct oam_error *cause)
 		return; /* the intent stays open, and recovery comes back to it */
 	/* What a caller asked for and the server refuses says nothing of the rotation. */
 	if (!(run->overrides && cause->code == OAM_E_UPSTREAM_REFUSED))
-		store_profile_failed(store, run->profile->id, cause->message, now,
-				     now + service_retry_delay(run->profile->failures),
-				     &err);
+		service_note_failure(run->service, run->profile, cause, &err);
 	if (!run->maybe_created && run->rotation)
 		store_rotation_end(store, run->rotation, "failed", cause, now, &err);
 	if (error_result(&err) == 0)
@@ -274,6 +287,26 @@ static struct json_object *next_config(struct service *service,
 	return config;
 }
 
+/*
+ * A refresh that cannot even start failed as any other. What the caller asked for is his
+ * own fault, and a failure that was met again before its pause is over says nothing new:
+ * a line of history for each request would fill the store.
+ */
+static void note_unstarted(struct run *run, const char *reason,
+			   const struct oam_error *cause)
+{
+	const struct profile *profile = run->profile;
+	struct oam_error err = { 0 };
+
+	if ((run->overrides && error_status(cause->code) == 400) ||
+	    (service_is_ahead(profile->retry_at, clock_now(), RETRY_MAX) &&
+	     strcmp(profile->last_error, cause->message) == 0))
+		return;
+	write_intent(run, reason, &err);
+	note_failure(run, cause);
+	service_prune(run->service);
+}
+
 int service_rotate(struct service *service, const struct profile *profile,
 		   struct service_refresh *refresh, struct oam_error *err)
 {
@@ -283,8 +316,10 @@ int service_rotate(struct service *service, const struct profile *profile,
 	struct json_object *assistant = NULL;
 
 	run.config = next_config(service, profile, refresh->overrides, err);
-	if (!run.config)
+	if (!run.config) {
+		note_unstarted(&run, refresh->reason, err);
 		return -1;
+	}
 	service_run_hooks(service, HOOKS_PRE, profile, "", refresh->reason);
 	if (write_intent(&run, refresh->reason, err) || create(&run, &assistant, err) ||
 	    record(&run, assistant, err) || confirm(&run, err) ||
@@ -298,6 +333,7 @@ int service_rotate(struct service *service, const struct profile *profile,
 	}
 	json_object_put(assistant);
 	json_object_put(run.config);
+	service_prune(service);
 	return error_result(err);
 }
 

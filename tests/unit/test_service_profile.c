@@ -79,10 +79,10 @@ static void test_a_key_is_one_profiles_own(void **state)
 	assert_int_equal(set("a", &one).code, OAM_OK);
 	assert_int_equal(set("b", &two).code, OAM_OK);
 	err = set("b", &one);
-	assert_int_equal(err.code, OAM_E_CONFLICT);
-	assert_non_null(strstr(err.message, "has this key already"));
+	assert_int_equal(err.code, OAM_E_KEY_TAKEN);
+	assert_non_null(strstr(err.message, "Profile 'a' has the name 'ONE'"));
 	assert_string_equal(find("b").env_key, "TWO");
-	assert_int_equal(set("c", &two).code, OAM_E_CONFLICT);
+	assert_int_equal(set("c", &two).code, OAM_E_KEY_TAKEN);
 }
 
 /* The files have the id under the old name until they are written again. */

@@ -259,16 +259,14 @@ static void promote_meanwhile(void)
 
 static void fail_meanwhile(void)
 {
-	struct json_object *config = parse("{\"model\":\"m\"}");
 	struct oam_error err = { 0 }, cause = { 0 };
 	int64_t rotation;
 
 	error_set(&cause, UPSTREAM_FAILED, NULL, "theirs");
-	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", config, NULL,
-				       "", clock_now(), &rotation, &err));
+	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", NULL, "",
+				       clock_now(), &rotation, &err));
 	assert_ok(store_rotation_end(t->temp.store, rotation, "failed", &cause,
 				     clock_now(), &err));
-	json_object_put(config);
 }
 
 /* Between the look and the lease, another process did all that there was to do. */
@@ -324,7 +322,6 @@ static void test_another_failed(void **state)
 static void test_another_is_at_it(void **state)
 {
 	struct profile profile = profile_of(PROFILE_DEFAULT);
-	struct json_object *config = parse("{\"model\":\"m\"}");
 	struct oam_error err = { 0 };
 	int64_t rotation, start;
 	struct lease lease;
@@ -334,13 +331,12 @@ static void test_another_is_at_it(void **state)
 	start = skipped;
 	assert_int_equal(refresh(), OAM_E_REFRESH_RUNNING);
 	assert_true(skipped > start);
-	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", config, NULL,
-				       "", clock_now(), &rotation, &err));
+	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", NULL, "",
+				       clock_now(), &rotation, &err));
 	start = skipped;
 	assert_int_equal(refresh(), OAM_E_REFRESH_RUNNING);
 	assert_int_equal(skipped, start);
 	service_lease_release(t->service, &lease);
-	json_object_put(config);
 }
 
 /* ---- files ---- */

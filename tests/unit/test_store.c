@@ -377,7 +377,7 @@ static void test_rotation_life(void **state)
 	int64_t id;
 
 	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 0);
-	assert_ok(store_rotation_start(store, profile.id, "api", "N1", config, config, "",
+	assert_ok(store_rotation_start(store, profile.id, "api", "N1", config, "",
 				       5, &id, &err));
 	assert_int_equal(store_profile_find(store, "one", &profile, &err), 1);
 	assert_true(profile.unfinished);
