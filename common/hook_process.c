@@ -36,6 +36,7 @@ static void free_environment(char *environment[])
 		free(environment[i]);
 }
 
+/* What it made is the caller's to free, also on failure. */
 static int make_environment(const struct hook *hook, char *environment[VARIABLES])
 {
 	const char *home = getenv("HOME");
@@ -53,7 +54,6 @@ static int make_environment(const struct hook *hook, char *environment[VARIABLES
 		if (asprintf(&environment[i], "%s=%s", pairs[i][0], pairs[i][1]) >= 0)
 			continue;
 		environment[i] = NULL;
-		free_environment(environment);
 		return -1;
 	}
 	return 0;

@@ -102,7 +102,7 @@ static bool run_stage(struct service *service, const struct profile *profile,
 	stage->limit = is_in_request(service) ? HOOK_MAX_IN_REQUEST : HOOK_MAX;
 	if (command)
 		failed = hooks_run_command(command, stage, hook, &err);
-	else if (stage->folder)
+	else if (stage->folder && strcmp(stage->name, HOOKS_COMMAND) != 0)
 		failed = hooks_run(stage, hook, &err);
 	if (error_result(&err) == 0)
 		keep_results(service, profile, stage->name, stage->failed);

@@ -423,6 +423,13 @@ def test_deploy_hook_of_the_command_line(site):
     hook = f'echo "$OAM_REASON $OAM_ASSISTANT_ID ${{JWT_SECRET:-clean}}" >> {site.folder}/trace'
     id = site.oam("refresh", "--deploy-hook", hook, JWT_SECRET="x" * 40).stdout.strip()
     assert trace(site) == [f"cli {id} clean"]
+    # One that fails is seen until the next refresh; nobody keeps the command.
+    done = site.oam("refresh", "--deploy-hook", "exit 4")
+    assert "Hook --deploy-hook ended with exit status 4" in done.stderr
+    assert "--deploy-hook" in json.loads(site.oam("status", "--json").stdout)["hookError"]
+    assert site.sql("SELECT hook_at FROM profile") == [(0,)]
+    site.oam("refresh")
+    assert json.loads(site.oam("status", "--json").stdout)["hookError"] is None
 
 
 # ---- a week ----
