@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "clock.h"
 #include "file.h"
+#include "hooks.h"
 #include "token.h"
 
 #define PATH_LENGTH 4096
@@ -142,19 +143,41 @@ static void check_files(struct doctor *doctor)
 	check_file(doctor, "store file", settings->db, true);
 }
 
+/* What the hooks of all stages come to. */
+struct hooks_seen {
+	struct doctor *doctor;
+	int good, bad;
+	char ignored[OAM_MESSAGE_MAX]; /* their names */
+};
+
+static void see_hook(const char *name, const char *problem, bool ignored, void *context)
+{
+	struct hooks_seen *seen = context;
+	size_t length = strlen(seen->ignored);
+
+	if (problem) {
+		seen->bad++;
+		find(seen->doctor, "hook", name, problem);
+	} else if (ignored) {
+		snprintf(seen->ignored + length, sizeof(seen->ignored) - length, "%s%s",
+			 length ? ", " : "; ignored: ", name);
+	} else {
+		seen->good++;
+	}
+}
+
 static void check_hooks(struct doctor *doctor)
 {
 	const char *folder = doctor->cli->settings->hooks_dir;
-	struct stat status;
+	struct hooks_seen seen = { .doctor = doctor };
+	char text[2 * OAM_MESSAGE_MAX];
 
 	if (!folder)
 		return;
-	if (stat(folder, &status) || !S_ISDIR(status.st_mode))
-		find(doctor, "hooks", folder, "OAM_HOOKS_DIR is not a folder");
-	else if (status.st_mode & S_IWOTH)
-		find(doctor, "hooks", folder, "everybody may write there: no hook runs");
-	else
-		find(doctor, "hooks", folder, NULL);
+	hooks_inspect(folder, see_hook, &seen);
+	snprintf(text, sizeof(text), "%s: %d can run%s", folder, seen.good, seen.ignored);
+	if (seen.bad == 0 || seen.good > 0 || seen.ignored[0])
+		find(doctor, "hooks", text, NULL);
 }
 
 /*
@@ -203,6 +226,10 @@ static void check_profile(struct doctor *doctor, struct service *service)
 	if (profile->publish_failures > 0)
 		find(doctor, "published", profile->publish_error,
 		     "mend that; oam-refresh tries again");
+	if (profile->hooks_failed > 0)
+		find(doctor, "hooks that ran", profile->hook_error,
+		     profile->hook_at > 0 ? "mend that; oam-refresh runs it again"
+					  : "mend that before the next refresh");
 }
 
 /* One is enough. */

@@ -36,4 +36,6 @@ void cli_say_published(const struct cli *cli, struct service *service)
 	else
 		cli_say(cli, "It could not be published yet: %s oam-refresh tries again.",
 			profile->publish_error);
+	if (profile->hooks_failed > 0)
+		cli_say(cli, "%s", profile->hook_error);
 }

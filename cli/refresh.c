@@ -45,6 +45,7 @@ static void say_plan(const struct service_status *status, int work)
 		{ WORK_RECOVER, "finish an interrupted refresh" },
 		{ WORK_REFRESH, "replace the assistant" },
 		{ WORK_PUBLISH, "publish the id" },
+		{ WORK_HOOKS, "run the deploy hooks" },
 		{ WORK_VERIFY, "verify the id" },
 		{ WORK_CLEANUP, "delete old assistants" },
 	};
@@ -63,6 +64,8 @@ static void say_done(const struct service_status *status, int work, const char *
 		       old_id[0] ? old_id : "none");
 	if ((work & WORK_PUBLISH) && profile->publish_at == 0)
 		printf("%s: %s is published\n", profile->name, profile->current);
+	if ((work & WORK_HOOKS) && profile->hook_at == 0)
+		printf("%s: the deploy hooks ran\n", profile->name);
 	if (work & WORK_CLEANUP)
 		printf("%s: old assistants deleted\n", profile->name);
 }

@@ -55,6 +55,7 @@ X(METHOD_NOT_ALLOWED,    405, "method_not_allowed",     NULL, "The method is not
 X(REFRESH_RUNNING,       409, "refresh_in_progress",    NULL, "A refresh of profile '%s' is already running.") \
 X(CONFLICT,              409, "conflict",               NULL, "%s.") \
 X(LIST_TOO_LONG,         400, "list_too_long",          NULL, "The list is longer than %zu bytes. Ask for it in parts, with 'limit' and 'after'.") \
+X(KEY_TAKEN,             409, "conflict",               NULL, "Profile '%s' has the name '%s' in the .env already. Give one of them another: oam profile set %s --env-key NAME.") \
 X(BODY_TOO_LARGE,        413, "body_too_large",         NULL, "The request body is larger than %zu bytes.") \
 X(NOT_JSON,              415, "unsupported_media_type", NULL, "The request body must be 'application/json' in UTF-8.") \
 X(UPSTREAM_REFUSED,      400, "upstream_refused",       NULL, "The assistants server refuses the request (HTTP status %d).") \
@@ -67,6 +68,8 @@ X(UPSTREAM_FAILED,       502, "upstream_failed",        NULL, "The assistants se
 X(UPSTREAM_AMBIGUOUS,    502, "upstream_failed",        NULL, "The assistants server may or may not have done it: %s.") \
 X(FILE_BUSY,             503, "file_busy",              NULL, "Another program keeps changing a file, or its folder is locked.") \
 X(NOT_PUBLISHED,         503, "not_published",          NULL, "The new id is in the store, but not in the application's files yet: %s") \
+X(HOOK,                  503, "hook_failed",            NULL, "Hook %s%s%s %s.") \
+X(HOOK_FAILED,           503, "hook_failed",            NULL, "The new id is in use, but not all hooks did their work: %s") \
 X(STORE_BUSY,            503, "store_busy",             NULL, "The store is busy. Try again.") \
 X(STORE_SCHEMA,          503, "store_not_migrated",     NULL, "The store has schema version %d, this program needs %d. Run 'oam migrate'.") \
 X(STORE_FAILED,          503, "store_failed",           NULL, "The store cannot be used now.") \

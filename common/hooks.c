@@ -1,242 +1,148 @@
+/* Which hooks run, and what is kept of those that fail. */
 #include "hooks.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "hook_process.h"
 #include "log.h"
 
-#define OUTPUT_KEPT 200 /* bytes of the end of what a hook printed */
-#define TERM_GRACE  (2 * CLOCK_SECOND)
-#define PATH        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+/* ---- what came of it ---- */
 
-/* One hook while it runs. */
-struct running {
-	pid_t pid;
-	int pidfd, output;
-	char kept[OUTPUT_KEPT + 1]; /* the end of its output */
-	size_t length;
-	bool timed_out;
-};
+#define SHOWN_SIZE 256
 
-/* ---- starting ---- */
-
-#define VARIABLES 8
-
-static void free_environment(char *environment[])
+/* Names may have any bytes; terminals and logs must not obey them. */
+static void show(const char *name, char shown[SHOWN_SIZE])
 {
-	for (size_t i = 0; environment[i]; i++)
-		free(environment[i]);
+	error_copy(shown, SHOWN_SIZE, name);
+	for (; *shown; shown++)
+		if ((unsigned char)*shown < 0x20 || *shown == 0x7F)
+			*shown = '?';
 }
 
-static int make_environment(const struct hook *hook, char *environment[VARIABLES])
+/* Keeps that a hook, or with "" the folder of the stage, failed. Always 1. */
+static int fail(const struct hooks_stage *stage, const char *name, const char *how,
+		struct oam_error *err)
 {
-	const char *home = getenv("HOME");
-	const char *const pairs[][2] = {
-		{ "PATH", PATH },
-		{ "HOME", home ? home : "/" },
-		{ "LANG", "C.UTF-8" },
-		{ "OAM_PROFILE", hook->profile },
-		{ "OAM_ASSISTANT_ID", hook->assistant_id },
-		{ "OAM_PREVIOUS_ASSISTANT_ID", hook->previous_id },
-		{ "OAM_REASON", hook->reason },
-	};
+	bool is_command = strcmp(stage->name, HOOKS_COMMAND) == 0;
+	struct json_object *entry = stage->failed ? json_new_object(err) : NULL;
+	struct oam_error text = { 0 };
+	char shown[SHOWN_SIZE];
 
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		if (asprintf(&environment[i], "%s=%s", pairs[i][0], pairs[i][1]) >= 0)
-			continue;
-		environment[i] = NULL;
-		free_environment(environment);
-		return -1;
-	}
-	return 0;
-}
-
-/* In the child: only what may be called after fork(2). */
-static void become(char *const arguments[], char *const environment[], int output)
-{
-	int nothing = open("/dev/null", O_RDONLY);
-	sigset_t none;
-
-	setsid();
-	for (int signal = 1; signal < SIGRTMIN; signal++)
-		sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (nothing >= 0 && dup2(nothing, 0) == 0 && dup2(output, 1) == 1 &&
-	    dup2(output, 2) == 2 && close_range(3, ~0U, 0) == 0)
-		execve(arguments[0], arguments, environment);
-	_exit(127);
-}
-
-static int start(char *const arguments[], char *const environment[],
-		 struct running *running)
-{
-	int pipe_ends[2];
-
-	if (pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK))
-		return -1;
-	/* The hook's own end must block, as programs expect. */
-	fcntl(pipe_ends[1], F_SETFL, 0);
-	running->pid = fork();
-	if (running->pid == 0)
-		become(arguments, environment, pipe_ends[1]);
-	close(pipe_ends[1]);
-	running->output = pipe_ends[0];
-	running->pidfd = running->pid < 0 ? -1 : pidfd_open(running->pid, 0);
-	if (running->pidfd >= 0)
-		return 0;
-	if (running->pid > 0) {
-		kill(running->pid, SIGKILL);
-		waitpid(running->pid, NULL, 0);
-	}
-	close(running->output);
-	return -1;
-}
-
-/* ---- waiting ---- */
-
-/* Reads what is there now; only the end of it is kept. False at its end. */
-static bool read_output(struct running *running)
-{
-	char chunk[4096];
-	ssize_t n = read(running->output, chunk, sizeof(chunk));
-	size_t more, spare;
-
-	if (n <= 0)
-		return n < 0 && (errno == EAGAIN || errno == EINTR);
-	more = (size_t)n < OUTPUT_KEPT ? (size_t)n : OUTPUT_KEPT;
-	spare = OUTPUT_KEPT - more;
-	if (running->length > spare) {
-		memmove(running->kept, running->kept + running->length - spare, spare);
-		running->length = spare;
-	}
-	memcpy(running->kept + running->length, chunk + n - more, more);
-	running->length += more;
-	return true;
-}
-
-/* Until it ended, or `deadline`: true when it ended. */
-static bool wait_until(struct running *running, int64_t deadline)
-{
-	struct pollfd polled[2] = { { .fd = running->pidfd, .events = POLLIN },
-				    { .fd = running->output, .events = POLLIN } };
-
-	for (;;) {
-		int64_t left = deadline - clock_monotonic();
-
-		if (left <= 0)
-			return false;
-		if (poll(polled, 2, (int)left) < 0 && errno != EINTR)
-			return false;
-		if (polled[1].revents && !read_output(running))
-			polled[1].fd = -1; /* it closed its output, and goes on */
-		if (polled[0].revents)
-			return true;
-	}
-}
-
-/* Its wait status; -1 when that got lost. */
-static int finish(struct running *running, int64_t limit)
-{
-	int status = -1;
-
-	if (!wait_until(running, clock_monotonic() + limit)) {
-		running->timed_out = true;
-		kill(-running->pid, SIGTERM);
-		wait_until(running, clock_monotonic() + TERM_GRACE);
-		kill(-running->pid, SIGKILL); /* also what it left behind */
-	}
-	while (waitpid(running->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	while (read_output(running) && errno != EAGAIN)
-		errno = 0;
-	close(running->pidfd);
-	close(running->output);
-	return status;
-}
-
-/* The last line that it printed. */
-static const char *last_line(struct running *running)
-{
-	char *text = running->kept, *newline;
-
-	text[running->length] = '\0';
-	while (running->length > 0 && text[running->length - 1] == '\n')
-		text[--running->length] = '\0';
-	newline = strrchr(text, '\n');
-	return newline ? newline + 1 : text;
-}
-
-static bool report(struct running *running, const char *name, int status)
-{
-	bool good = !running->timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	char outcome[32] = "done";
-
-	if (running->timed_out)
-		snprintf(outcome, sizeof(outcome), "timed out");
-	else if (WIFSIGNALED(status))
-		snprintf(outcome, sizeof(outcome), "signal %d", WTERMSIG(status));
-	else if (!good)
-		snprintf(outcome, sizeof(outcome), "exit status %d", WEXITSTATUS(status));
-	log_write(good ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "hook", "name", name,
-		  "outcome", outcome, "output", last_line(running), NULL);
-	return good;
-}
-
-/* Whoever ignores SIGCHLD could not learn how a child ended. */
-static int run(char *const arguments[], const char *name, const struct hook *hook,
-	       int64_t limit)
-{
-	struct sigaction before, plain = { .sa_handler = SIG_DFL };
-	char *environment[VARIABLES] = { 0 };
-	struct running running = { 0 };
-	bool good = false;
-
-	if (make_environment(hook, environment))
+	show(name, shown);
+	error_set(&text, HOOK, NULL, is_command ? "" : stage->name,
+		  is_command || !name[0] ? "" : "/", shown, how);
+	if (!entry)
 		return 1;
-	sigaction(SIGCHLD, &plain, &before);
-	if (start(arguments, environment, &running) == 0)
-		good = report(&running, name, finish(&running, limit));
-	else
-		log_write(LOG_LEVEL_ERROR, "hook", "name", name, "outcome",
-			  "cannot be started", "error", strerror(errno), NULL);
-	sigaction(SIGCHLD, &before, NULL);
-	free_environment(environment);
-	return good ? 0 : 1;
+	json_put_string(entry, "name", name, err);
+	json_put_string(entry, "error", text.message, err);
+	json_append(stage->failed, entry, err);
+	return 1;
 }
 
-int hooks_run_command(const char *command, const struct hook *hook, int64_t limit)
+/* The same, of what was not run at all. */
+static int refuse(const struct hooks_stage *stage, const char *name, const char *why,
+		  struct oam_error *err)
+{
+	char shown[SHOWN_SIZE];
+
+	show(name, shown);
+	log_write(LOG_LEVEL_ERROR, "hook", "stage", stage->name, "name", shown, "outcome",
+		  "refused", "error", why, NULL);
+	return fail(stage, name, why, err);
+}
+
+static int run(const struct hooks_stage *stage, char *const arguments[], const char *name,
+	       const struct hook *hook, struct oam_error *err)
+{
+	struct hook_result result;
+	bool failed = hook_process_run(arguments, hook, stage->limit, &result) != 0;
+	char shown[SHOWN_SIZE];
+
+	show(name, shown);
+	log_write(failed ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "hook", "stage", stage->name,
+		  "name", shown, "outcome", failed ? result.how : "done", "output",
+		  result.output, NULL);
+	return failed ? fail(stage, name, result.how, err) : 0;
+}
+
+int hooks_run_command(const char *command, const struct hooks_stage *stage,
+		      const struct hook *hook, struct oam_error *err)
 {
 	char shell[] = "/bin/sh", option[] = "-c";
 	char *arguments[] = { shell, option, strdupa(command), NULL };
 
-	return run(arguments, "--deploy-hook", hook, limit);
+	return run(stage, arguments, "--deploy-hook", hook, err);
 }
 
 /* ---- folders ---- */
 
-static bool is_safe(const struct stat *status)
+static bool is_ignored(const char *name)
 {
-	return !(status->st_mode & S_IWOTH) &&
-	       (status->st_uid == 0 || status->st_uid == geteuid());
+	static const char *const patterns[] = { ".*",        "*~",      "#*#",
+						"*.bak",     "*.orig",  "*.swp",
+						"*.dpkg-*",  "*.ucf-*", "*.rpmnew",
+						"*.rpmsave", "README",  "README.*" };
+
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+		if (fnmatch(patterns[i], name, 0) == 0)
+			return true;
+	return false;
 }
 
-static int is_candidate(const struct dirent *entry)
+static const char *ownership_problem(const struct stat *status)
 {
-	const char *name = entry->d_name;
+	if (status->st_mode & S_IWOTH)
+		return "may be changed by everybody: chmod o-w it";
+	if (status->st_uid != 0 && status->st_uid != geteuid())
+		return "belongs to a foreign user: chown it to root, or to the user that "
+		       "runs this";
+	return NULL;
+}
 
-	return name[0] != '.' && name[strlen(name) - 1] != '~' && !strstr(name, ".dpkg-");
+/* Why the file cannot run, or NULL. */
+static const char *problem_of(const char *path, bool *ignored)
+{
+	struct stat status;
+
+	*ignored = false;
+	if (stat(path, &status))
+		return "cannot be reached: mend the link or the permissions, or remove it";
+	*ignored = !S_ISREG(status.st_mode);
+	if (*ignored)
+		return NULL;
+	if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS))
+		return "is not executable: chmod +x it, or remove it";
+	return ownership_problem(&status);
+}
+
+/* The same for the folder of all hooks, or of a stage, which may be missing. */
+static const char *folder_problem(const char *path, bool may_be_missing)
+{
+	struct stat status;
+
+	if (stat(path, &status))
+		return may_be_missing && errno == ENOENT
+			       ? NULL
+			       : "cannot be reached: make the folder OAM_HOOKS_DIR, mend its "
+				 "permissions, or unset it";
+	if (!S_ISDIR(status.st_mode))
+		return "is no folder";
+	if (faccessat(AT_FDCWD, path, R_OK | X_OK, AT_EACCESS))
+		return "cannot be read: mend the permissions of the folder";
+	return ownership_problem(&status);
+}
+
+static int is_any(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b)
@@ -244,53 +150,123 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int refuse(const char *path)
+static bool is_wanted(struct json_object *only, const char *name)
 {
-	log_write(LOG_LEVEL_ERROR, "hook", "name", path, "outcome",
-		  "refused: writable by everybody, or of a foreign owner", NULL);
-	return 1;
+	for (size_t i = 0; only && i < json_object_array_length(only); i++) {
+		const char *one = json_object_get_string(
+			json_object_array_get_idx(only, i));
+
+		if (one[0] == '\0' || strcmp(one, name) == 0)
+			return true;
+	}
+	return !only;
 }
 
-static int run_file(const char *folder, const char *name, const struct hook *hook,
-		    int64_t limit)
+static int run_file(const struct hooks_stage *stage, const char *name,
+		    const struct hook *hook, struct oam_error *err)
 {
-	struct stat status;
-	char *path;
+	const char *problem;
+	bool ignored;
 	int failed = 0;
+	char *path;
 
-	if (asprintf(&path, "%s/%s", folder, name) < 0)
+	if (is_ignored(name) || !is_wanted(stage->only, name))
+		return 0;
+	if (asprintf(&path, "%s/%s/%s", stage->folder, stage->name, name) < 0) {
+		error_set(err, NO_MEMORY, NULL);
 		return 1;
-	if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && !access(path, X_OK)) {
+	}
+	problem = problem_of(path, &ignored);
+	if (problem) {
+		failed = refuse(stage, name, problem, err);
+	} else if (!ignored) {
 		char *arguments[] = { path, NULL };
 
-		failed = is_safe(&status) ? run(arguments, path, hook, limit)
-					  : refuse(path);
+		failed = run(stage, arguments, name, hook, err);
 	}
 	free(path);
 	return failed;
 }
 
-int hooks_run(const char *hooks, const char *stage, const struct hook *hook,
-	      int64_t limit)
+/* The names in the folder of a stage, or why there are none. Release with free_names(). */
+static const char *read_folder(const char *hooks, const char *stage,
+			       struct dirent ***names, int *count)
 {
-	struct dirent **names = NULL;
-	struct stat status;
-	char *folder;
-	int count = 0, failed = 0;
+	const char *problem = folder_problem(hooks, false);
+	char *folder = NULL;
 
-	if (asprintf(&folder, "%s/%s", hooks, stage) < 0)
-		return 1;
-	if (stat(folder, &status) == 0) {
-		if (is_safe(&status))
-			count = scandir(folder, &names, is_candidate, by_bytes);
-		else
-			failed = refuse(folder);
-	}
-	for (int i = 0; i < count; i++) {
-		failed += run_file(folder, names[i]->d_name, hook, limit);
-		free(names[i]);
-	}
-	free(names);
+	*names = NULL;
+	*count = 0;
+	if (!problem && asprintf(&folder, "%s/%s", hooks, stage) < 0)
+		return "could not be read: no memory is left";
+	if (!problem)
+		problem = folder_problem(folder, true);
+	if (!problem)
+		*count = scandir(folder, names, is_any, by_bytes);
+	if (*count < 0 && errno != ENOENT)
+		problem = "could not be read";
 	free(folder);
+	return problem;
+}
+
+static void free_names(struct dirent **names, int count)
+{
+	for (int i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
+int hooks_run(const struct hooks_stage *stage, const struct hook *hook,
+	      struct oam_error *err)
+{
+	struct dirent **names;
+	int count, failed = 0;
+	const char *problem = read_folder(stage->folder, stage->name, &names, &count);
+
+	if (problem)
+		failed = refuse(stage, "", problem, err);
+	for (int i = 0; !problem && i < count; i++)
+		failed += run_file(stage, names[i]->d_name, hook, err);
+	free_names(names, count);
 	return failed;
+}
+
+/* ---- looking ---- */
+
+static void inspect_file(const char *hooks, const char *stage, const char *name,
+			 void (*visit)(const char *, const char *, bool, void *),
+			 void *context)
+{
+	const char *problem;
+	char shown[SHOWN_SIZE];
+	bool ignored;
+	char *path;
+
+	if (asprintf(&path, "%s/%s/%s", hooks, stage, name) < 0)
+		return;
+	problem = problem_of(path, &ignored);
+	ignored = ignored || is_ignored(name);
+	show(path + strlen(hooks) + 1, shown);
+	visit(shown, ignored ? NULL : problem, ignored, context);
+	free(path);
+}
+
+void hooks_inspect(const char *hooks,
+		   void (*visit)(const char *name, const char *problem, bool ignored,
+				 void *context),
+		   void *context)
+{
+	static const char *const stages[] = { HOOKS_PRE, HOOKS_DEPLOY, HOOKS_POST };
+
+	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+		struct dirent **names;
+		int count;
+		const char *problem = read_folder(hooks, stages[i], &names, &count);
+
+		if (problem)
+			visit(stages[i], problem, false, context);
+		for (int k = 0; !problem && k < count; k++)
+			inspect_file(hooks, stages[i], names[k]->d_name, visit, context);
+		free_names(names, count);
+	}
 }

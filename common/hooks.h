@@ -2,27 +2,30 @@
  * hooks: programs of the application that hear of a new assistant, as certbot's do.
  *
  * Below OAM_HOOKS_DIR, pre.d runs before an attempt to replace an assistant, deploy.d when
- * a new id is in the application's files, post.d after an attempt, good or bad. Each
- * executable runs by itself, in the byte order of the names; hidden files, those that end
- * in ~ or have .dpkg- in their name, and what is not executable are passed over.
+ * a new id is in the application's files, post.d after an attempt, good or bad. Each file
+ * runs by itself, in the byte order of the names. As with certbot a name may have any
+ * characters; hidden files, README and what editors and packages leave behind (x~, x.bak,
+ * x.dpkg-old …) are ignored, and folders, too. A file that is not executable is not
+ * ignored: it is a hook that fails.
  *
  * A hook gets a clean environment (PATH, HOME, LANG and the four variables below), no
  * input, no open files, its own session and a time limit. What it prints is read and its
  * end is logged. Nothing that can be written by everybody, or that belongs to neither us
  * nor root, is run.
  *
- * Failures are logged, and change nothing.
+ * A failure stops neither the other hooks nor the rotation. The caller hears of it.
  */
 #ifndef OAM_HOOKS_H
 #define OAM_HOOKS_H
 
 #include <stdint.h>
 
-#include "error.h"
+#include "json.h"
 
-#define HOOKS_PRE    "pre.d"
-#define HOOKS_DEPLOY "deploy.d"
-#define HOOKS_POST   "post.d"
+#define HOOKS_PRE     "pre.d"
+#define HOOKS_DEPLOY  "deploy.d"
+#define HOOKS_POST    "post.d"
+#define HOOKS_COMMAND "command" /* in the store: oam refresh --deploy-hook */
 
 struct hook {
 	const char *profile;      /* OAM_PROFILE */
@@ -31,14 +34,39 @@ struct hook {
 	const char *reason;       /* OAM_REASON: initialize, api, cli, cron or expiry */
 };
 
-/*
- * Runs all hooks of a stage, each for at most `limit` ms: then it and what it started get
- * SIGTERM, and 2 s later SIGKILL. How many failed; a folder that is not there has none.
- */
-int hooks_run(const char *folder, const char *stage, const struct hook *hook,
-	      int64_t limit);
+/* What is to run, and what came of it. */
+struct hooks_stage {
+	const char *folder;       /* OAM_HOOKS_DIR */
+	const char *name;         /* HOOKS_PRE … */
+	int64_t limit;            /* ms for each hook; then it and what it started get
+				     SIGTERM, and 2 s later SIGKILL */
+	struct json_object *only; /* names of those to run; NULL, or "" among them: all */
 
-/* The same for a shell command. */
-int hooks_run_command(const char *command, const struct hook *hook, int64_t limit);
+	/*
+	 * The caller's array, or NULL. Each that failed is added as {name, error}: the
+	 * file (not always UTF-8), or "" for the folder, and a sentence with what helps.
+	 */
+	struct json_object *failed;
+};
+
+/*
+ * Runs the hooks of a stage. How many failed; a folder of a stage that is not there has
+ * none. `err` is filled only when there was no memory to say which.
+ */
+int hooks_run(const struct hooks_stage *stage, const struct hook *hook,
+	      struct oam_error *err);
+
+/* The same for a shell command; stage->folder and `only` do not matter. */
+int hooks_run_command(const char *command, const struct hooks_stage *stage,
+		      const struct hook *hook, struct oam_error *err);
+
+/*
+ * Tells what hooks_run() would say of each file of all stages without running it: `name`
+ * is like deploy.d/x; `problem` NULL: it runs; `ignored`: it is not looked at.
+ */
+void hooks_inspect(const char *folder,
+		   void (*visit)(const char *name, const char *problem, bool ignored,
+				 void *context),
+		   void *context);
 
 #endif

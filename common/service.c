@@ -119,10 +119,7 @@ int service_work(const struct service *service, const struct profile *profile,
 		if (has_current && verification_is_due(service, profile, now))
 			work |= WORK_VERIFY;
 	}
-	if (has_current && profile->publish_at > 0 &&
-	    !service_is_ahead(profile->publish_at, now, RETRY_MAX))
-		work |= WORK_PUBLISH;
-	return work;
+	return work | service_delivery(profile, now);
 }
 
 void service_status_fill(const struct service *service, struct service_status *status,
@@ -199,6 +196,8 @@ void service_status_write(const struct service_status *status, struct json_write
 	json_write_boolean(writer, "published",
 			   profile->publish_at == 0 && profile->published[0] != '\0');
 	json_write_filled(writer, "publishError", profile->publish_error);
+	json_write_filled(writer, "hookError", profile->hook_error);
+	write_time(writer, "lastHookFailure", profile->hook_failed_at);
 	json_write_integer(writer, "assistants", profile->assistants);
 	json_write_integer(writer, "keepCount", status->keep_count);
 	json_write_string(writer, "environmentKey", profile->env_key);
@@ -234,12 +233,17 @@ int service_check_interval(int64_t interval, struct oam_error *err)
 int service_set_interval(struct service *service, const char *name, int64_t interval,
 			 struct oam_error *err)
 {
+	struct store *store = service->store;
 	struct profile profile;
 
-	if (service_check_interval(interval, err) ||
-	    service_profile(service, name, &profile, err))
+	if (service_check_interval(interval, err) || store_begin(store, err))
 		return -1;
-	return store_profile_set_interval(service->store, profile.id, interval, err);
+	/* In one transaction: a profile that is removed meanwhile was not changed. */
+	if (service_profile(service, name, &profile, err) == 0 &&
+	    store_profile_set_interval(store, profile.id, interval, err) == 0)
+		store_commit(store, err);
+	store_rollback(store);
+	return error_result(err);
 }
 
 int service_history(struct service *service, const char *name, int64_t limit,

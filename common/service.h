@@ -84,11 +84,12 @@ bool service_renewal_wanted(struct service *service);
 
 /* What there is to do for a profile; bits. */
 enum {
-	WORK_RECOVER = 1, /* a refresh was interrupted */
-	WORK_REFRESH = 2, /* it is due, or there is no current assistant any more */
-	WORK_PUBLISH = 4, /* the files do not have the current id yet */
-	WORK_VERIFY = 8,  /* a server over HTTP has not been asked for long */
-	WORK_CLEANUP = 16 /* there are more than the keep count */
+	WORK_RECOVER = 1,  /* a refresh was interrupted */
+	WORK_REFRESH = 2,  /* it is due, or there is no current assistant any more */
+	WORK_PUBLISH = 4,  /* the files do not have the current id yet */
+	WORK_VERIFY = 8,   /* a server over HTTP has not been asked for long */
+	WORK_CLEANUP = 16, /* there are more than the keep count */
+	WORK_HOOKS = 32    /* the deploy hooks have not run, or one of them failed */
 };
 
 struct service_renewal {

@@ -9,6 +9,7 @@
 
 #define WAIT_MAX        (25 * CLOCK_SECOND) /* before any web server gives up */
 #define WAIT_STEP       INT64_C(20)
+#define ASK_PAUSE       (5 * CLOCK_SECOND)
 #define CONFIG_FILE_MAX (4UL * 1024 * 1024)
 
 /* ---- ids that the application's files name ---- */
@@ -76,7 +77,7 @@ static int is_usable(struct service *service, const struct profile *profile,
 
 	if (found <= 0)
 		return found < 0 ? -1 : 1;
-	usable = row.label == LABEL_UNMANAGED ||
+	usable = (row.label == LABEL_UNMANAGED && row.profile == 0) ||
 		 (row.profile == profile->id && row.label == LABEL_CURRENT);
 	assistant_release(&row);
 	return usable;
@@ -138,19 +139,22 @@ static int choose(struct service *service, const struct profile *profile, int *c
 /* ---- adoption ---- */
 
 /*
- * Within the transaction that adopts it: the embedded upstream may have lost it since it
- * was asked. On a server over HTTP the claim prevents that.
+ * Within a transaction. 1 when the profile may have it: since it was looked at another one
+ * may have taken it, or somebody may have deleted it here.
  */
-static int check_hosted(struct service *service, const char *id, struct oam_error *err)
+static int is_free(struct service *service, const struct profile *profile, const char *id,
+		   struct oam_error *err)
 {
-	struct json_object *assistant;
+	struct assistant row;
+	int found = store_assistant_find(service->store, id, &row, err);
+	bool is_free;
 
-	if (service->settings->base_url)
-		return 0;
-	if (service->upstream->retrieve(service->upstream, id, &assistant, err))
-		return -1;
-	json_object_put(assistant);
-	return 0;
+	if (found <= 0)
+		return found < 0 ? -1 : 1;
+	is_free = (row.profile == 0 || row.profile == profile->id) &&
+		  (row.label != LABEL_DELETED || service->settings->base_url);
+	assistant_release(&row);
+	return is_free;
 }
 
 int service_take_over(struct service *service, const struct profile *profile,
@@ -162,13 +166,17 @@ int service_take_over(struct service *service, const struct profile *profile,
 	struct json_object *config = assistant_config_of(assistant, err);
 	struct oam_error unfit = { 0 };
 	int64_t now = clock_now();
+	int taken = -1;
 
 	if (!config || store_begin(store, err))
 		goto out;
-	if (check_hosted(service, id, err) == 0 &&
-	    store_assistant_own(store, id, service->upstream->name, config,
-				created_at * CLOCK_SECOND, profile->id, LABEL_PENDING,
-				now, err) == 0)
+	taken = is_free(service, profile, id, err);
+	if (taken <= 0)
+		goto out;
+	store_assistant_own(store, id, service->upstream->name, config,
+			    created_at * CLOCK_SECOND, profile->id, LABEL_PENDING, now,
+			    err);
+	if (error_result(err) == 0)
 		store_assistant_promote(store, profile->id, id, now, err);
 	store_profile_refreshed(store, profile->id, now, err);
 	store_profile_publish_at(store, profile->id, now, err);
@@ -178,40 +186,37 @@ int service_take_over(struct service *service, const struct profile *profile,
 	    assistant_check(config, ASSISTANT_CREATE, "", &unfit) == 0 &&
 	    assistant_check_managed(config, "", &unfit) == 0)
 		store_profile_set_config(store, profile->id, config, err);
-	if (error_result(err) == 0)
-		store_commit(store, err);
-	store_rollback(store);
-	if (error_result(err) == 0)
+	if (error_result(err) == 0 && store_commit(store, err) == 0)
 		log_write(LOG_LEVEL_INFO, "adopted", "request", service->request_id,
 			  "profile", profile->name, "id", id, NULL);
 out:
+	store_rollback(store);
 	json_object_put(config);
-	return error_result(err);
+	return error_result(err) ? -1 : taken;
 }
 
 /*
- * With the lease: 1 with the id that choose() found, which the profile has now, 0 when
- * there is none.
+ * With the lease: takes over what choose() finds: 1 with its id, 0 when there is nothing.
+ * Another profile may be faster; then that id is as if it had been first, and the search
+ * goes on. Each round leaves one id fewer to look at.
  */
-static int adopt_chosen(struct service *service, const struct profile *profile,
-			char id[ASSISTANT_ID_SIZE], struct oam_error *err)
+static int adopt_any(struct service *service, struct profile *profile,
+		     char id[ASSISTANT_ID_SIZE], struct oam_error *err)
 {
 	struct json_object *assistant;
-	int claim = -1, chosen = choose(service, profile, &claim, &assistant, err);
-	struct oam_error cause = { 0 };
+	int claim = -1, chosen, taken = 0;
 
-	if (chosen <= 0)
-		return chosen;
-	strcpy(id, json_member_string(assistant, "id")); /* one that we asked for */
-	if (strcmp(id, profile->current) != 0)
-		service_take_over(service, profile, assistant, &cause);
-	service_claim_release(&claim);
-	json_object_put(assistant);
-	if (cause.code ==
-	    OAM_E_ASSISTANT_NOT_FOUND) /* deleted since: is there another? */
-		return adopt_chosen(service, profile, id, err);
-	*err = cause;
-	return error_result(err) ? -1 : 1;
+	while (!taken &&
+	       (chosen = choose(service, profile, &claim, &assistant, err)) > 0) {
+		/* It is one that we asked for, and fits. */
+		strcpy(id, json_member_string(assistant, "id"));
+		taken = strcmp(id, profile->current) == 0
+				? 1
+				: service_take_over(service, profile, assistant, err);
+		service_claim_release(&claim);
+		json_object_put(assistant);
+	}
+	return taken ? taken : chosen;
 }
 
 /* With the lease: recovers, then adopts or creates. */
@@ -224,7 +229,7 @@ static int establish(struct service *service, struct profile *profile, const cha
 	if (service_recover(service, profile, err) ||
 	    service_profile_again(service, profile, err))
 		return -1;
-	adopted = adopt_chosen(service, profile, id, err);
+	adopted = adopt_any(service, profile, id, err);
 	if (adopted)
 		return adopted < 0 ? -1 : 0;
 	/* choose() may have found that the current one is gone. */
@@ -311,15 +316,19 @@ static int adopt_claimed(struct service *service, const struct profile *profile,
 			 const char *id, struct oam_error *err)
 {
 	struct upstream *upstream = service->upstream;
-	struct json_object *assistant = NULL;
+	struct json_object *assistant = NULL, *again = NULL;
 	int claim;
 
 	if (service_claim_wait(service, id, &claim, err))
 		return -1;
 	if (upstream->retrieve(upstream, id, &assistant, err) == 0 &&
-	    strcmp(id, profile->current) != 0)
-		service_take_over(service, profile, assistant, err);
+	    strcmp(id, profile->current) != 0 &&
+	    service_take_over(service, profile, assistant, err) == 0 &&
+	    upstream->retrieve(upstream, id, &again, err) == 0)
+		error_set(err, CONFLICT, NULL,
+			  "The assistant belongs to another profile");
 	service_claim_release(&claim);
+	json_object_put(again);
 	json_object_put(assistant);
 	return error_result(err);
 }
@@ -348,6 +357,24 @@ int service_adopt(struct service *service, const char *name, const char *id,
 	return error_result(err);
 }
 
+/*
+ * Whatever keeps renewals from their work, requests do not start one after the other; and
+ * none at all where none could keep what it did.
+ */
+static bool may_ask_for_renewal(struct service *service)
+{
+	int64_t now = clock_monotonic();
+
+	if (service->asked_at && now - service->asked_at < ASK_PAUSE)
+		return false;
+	service->asked_at = now;
+	if (store_is_writable(service->store))
+		return true;
+	log_write(LOG_LEVEL_ERROR, "renewal", "error",
+		  "this user may not write the store or its folder", NULL);
+	return false;
+}
+
 int service_current_status(struct service *service, const char *name,
 			   struct service_status *status, struct oam_error *err)
 {
@@ -365,7 +392,8 @@ int service_current_status(struct service *service, const char *name,
 		return 0;
 	}
 	if (service_work(service, profile, now) &&
-	    !service_is_ahead(profile->lease_until, now, LEASE_TIME))
+	    !service_is_ahead(profile->lease_until, now, LEASE_TIME) &&
+	    may_ask_for_renewal(service))
 		service->renewal_wanted = true;
 	service_status_fill(service, status, now);
 	return 0;

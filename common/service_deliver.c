@@ -1,10 +1,10 @@
 /*
  * What follows a change of the current assistant: the files, the hooks, the cleanup.
  *
- * A promotion notes in its own transaction that the files have to be written. The note
- * goes when they were written and the deploy hooks ran, so that a process that dies in
- * between, or a disk that is full, only delays it: the next renewal delivers again, and
- * never makes another assistant for it.
+ * A promotion notes in its own transaction that the files have to be written; when they
+ * are, that the deploy hooks have to run. Each note goes when its work is done, so that a
+ * process that dies in between, a disk that is full or a hook that fails only delays it:
+ * the next renewal delivers again, and never makes another assistant for it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +66,51 @@ static void note_failure(struct service *service, const struct profile *profile,
 
 /* ---- hooks ---- */
 
-void service_run_hooks(struct service *service, const char *stage,
+/* Keeps what came of a stage; nothing when all is, and was, well. */
+static void keep_results(struct service *service, const struct profile *profile,
+			 const char *stage, struct json_object *failed)
+{
+	struct store *store = service->store;
+	struct oam_error err = { 0 };
+
+	if (json_object_array_length(failed) == 0 && profile->hooks_failed == 0)
+		return;
+	if (store_begin(store, &err) == 0) {
+		if (store_hook_results(store, profile->id, stage, failed, clock_now(),
+				       &err) == 0)
+			store_commit(store, &err);
+		store_rollback(store);
+	}
+	if (error_result(&err))
+		log_write(LOG_LEVEL_WARN, "hook", "stage", stage, "error", err.message,
+			  "detail", err.detail, NULL);
+}
+
+/*
+ * Runs a stage, or `command` when that is not NULL, and keeps what failed. `only`: as
+ * hooks_run() has it. False when something has to run again.
+ */
+static bool run_stage(struct service *service, const struct profile *profile,
+		      const struct hook *hook, struct hooks_stage *stage,
+		      const char *command)
+{
+	struct oam_error err = { 0 };
+	int failed = 0;
+
+	stage->folder = service->settings->hooks_dir;
+	stage->failed = json_new_array(&err);
+	stage->limit = is_in_request(service) ? HOOK_MAX_IN_REQUEST : HOOK_MAX;
+	if (command)
+		failed = hooks_run_command(command, stage, hook, &err);
+	else if (stage->folder && strcmp(stage->name, HOOKS_COMMAND) != 0)
+		failed = hooks_run(stage, hook, &err);
+	if (error_result(&err) == 0)
+		keep_results(service, profile, stage->name, stage->failed);
+	json_object_put(stage->failed);
+	return failed == 0 && error_result(&err) == 0;
+}
+
+void service_run_hooks(struct service *service, const char *name,
 		       const struct profile *profile, const char *new_id,
 		       const char *reason)
 {
@@ -74,32 +118,59 @@ void service_run_hooks(struct service *service, const char *stage,
 				   .assistant_id = new_id,
 				   .previous_id = profile->current,
 				   .reason = reason };
-	int64_t limit = is_in_request(service) ? HOOK_MAX_IN_REQUEST : HOOK_MAX;
+	struct hooks_stage stage = { .name = name };
 
-	if (service->settings->hooks_dir)
-		hooks_run(service->settings->hooks_dir, stage, &hook, limit);
+	run_stage(service, profile, &hook, &stage, NULL);
 }
 
-/* The files name a new id now: tells the application's hooks. */
+/* The names of the deploy hooks that have to run again, or NULL: all. */
+static struct json_object *again(struct service *service, const struct profile *profile)
+{
+	struct json_object *names = NULL;
+	struct oam_error ignored = { 0 }; /* then all of them run */
+
+	if (strcmp(profile->hooked, profile->current) == 0)
+		store_hook_failed(service->store, profile->id, HOOKS_DEPLOY, &names,
+				  &ignored);
+	return names;
+}
+
+/*
+ * The files name a new id now: tells the application's hooks. After a failure only those
+ * that failed run again, since the others may restart what uses the id.
+ */
 static void run_deploy_hooks(struct service *service, const struct profile *profile,
 			     const struct service_refresh *refresh)
 {
-	const char *directory = service->settings->hooks_dir;
+	bool is_new = strcmp(profile->hooked, profile->current) != 0;
 	char reason[REASON_SIZE] = REASON_INITIALIZE;
 	const struct hook hook = { .profile = profile->name,
 				   .assistant_id = profile->current,
 				   .previous_id = profile->previous,
 				   .reason = reason };
-	struct oam_error ignored = { 0 }; /* then the first reason has to do */
+	struct hooks_stage deploy = { .name = HOOKS_DEPLOY },
+			   post = { .name = HOOKS_POST };
+	struct hooks_stage command = { .name = HOOKS_COMMAND };
+	int64_t retry_at = clock_now() + service_retry_delay(profile->hook_failures);
+	struct oam_error err = { 0 };
 
+	/* First, so that they do not run at each renewal while nothing can be kept. */
+	if (store_profile_hook_at(service->store, profile->id, retry_at, &err))
+		return;
+	/* When that fails, the first reason has to do. */
 	store_rotation_reason(service->store, profile->id, profile->current, reason,
-			      &ignored);
-	if (directory)
-		hooks_run(directory, HOOKS_DEPLOY, &hook, HOOK_MAX);
-	if (refresh && refresh->deploy_hook)
-		hooks_run_command(refresh->deploy_hook, &hook, HOOK_MAX);
-	if (directory)
-		hooks_run(directory, HOOKS_POST, &hook, HOOK_MAX);
+			      &(struct oam_error){ 0 });
+	deploy.only = again(service, profile);
+	if (run_stage(service, profile, &hook, &deploy, NULL))
+		retry_at = 0;
+	json_object_put(deploy.only);
+	if (is_new) {
+		run_stage(service, profile, &hook, &command,
+			  refresh ? refresh->deploy_hook : NULL);
+		run_stage(service, profile, &hook, &post, NULL);
+	}
+	store_profile_hooked(service->store, profile->id, profile->current, retry_at,
+			     &err);
 }
 
 /* ---- cleanup ---- */
@@ -145,31 +216,45 @@ int service_is_untidy(struct service *service, const struct profile *profile,
 
 /* ---- all of it ---- */
 
-static bool delivery_is_due(const struct profile *profile)
+int service_delivery(const struct profile *profile, int64_t now)
 {
-	return profile->publish_at > 0 && profile->current[0] != '\0' &&
-	       !service_is_ahead(profile->publish_at, clock_now(), RETRY_MAX);
+	int work = 0;
+
+	if (profile->current[0] == '\0')
+		return 0;
+	if (profile->publish_at > 0 &&
+	    !service_is_ahead(profile->publish_at, now, RETRY_MAX))
+		work |= WORK_PUBLISH;
+	if (profile->hook_at > 0 && strcmp(profile->published, profile->current) == 0 &&
+	    !service_is_ahead(profile->hook_at, now, RETRY_MAX))
+		work |= WORK_HOOKS;
+	return work;
 }
 
-/* Writes the files, then tells the hooks of a new id. False: there is more to do later. */
-static bool publish(struct service *service, const struct profile *profile,
+/* Writes the files. From then on the deploy hooks are due, if the id is new. */
+static void publish(struct service *service, const struct profile *profile,
 		    const struct service_refresh *refresh)
 {
-	bool is_new = strcmp(profile->published, profile->current) != 0;
+	bool with_hooks = service->settings->hooks_dir || profile->hooks_failed > 0 ||
+			  (refresh && refresh->deploy_hook);
 	struct oam_error err = { 0 };
 
-	if (publish_files(service, profile, &err)) {
+	if (publish_files(service, profile, &err))
 		note_failure(service, profile, &err);
-		return false;
-	}
-	if (is_new && service->settings->hooks_dir && is_in_request(service)) {
+	else if (store_profile_published(service->store, profile, with_hooks, clock_now(),
+					 &err) == 0)
+		log_write(LOG_LEVEL_INFO, "published", "request", service->request_id,
+			  "profile", profile->name, "id", profile->current, NULL);
+}
+
+/* Hooks may take a minute each: within a request they are left to a renewal beside it. */
+static void tell_hooks(struct service *service, const struct profile *profile,
+		       const struct service_refresh *refresh)
+{
+	if (is_in_request(service))
 		service->renewal_wanted = true;
-		return false;
-	}
-	if (is_new)
+	else
 		run_deploy_hooks(service, profile, refresh);
-	return store_profile_published(service->store, profile->id, profile->current,
-				       &err) == 0;
 }
 
 void service_deliver(struct service *service, const char *name,
@@ -177,13 +262,19 @@ void service_deliver(struct service *service, const char *name,
 {
 	struct oam_error err = { 0 };
 	struct profile profile;
+	int due;
 
-	if (service_profile(service, name, &profile, &err) || !delivery_is_due(&profile))
+	if (service_profile(service, name, &profile, &err))
 		return;
-	if (publish(service, &profile, refresh))
-		log_write(LOG_LEVEL_INFO, "published", "request", service->request_id,
-			  "profile", name, "id", profile.current, NULL);
-	if (!refresh || !refresh->keep_old)
+	due = service_delivery(&profile, clock_now());
+	if (due & WORK_PUBLISH) {
+		publish(service, &profile, refresh);
+		if (service_profile_again(service, &profile, &err))
+			return;
+	}
+	if (service_delivery(&profile, clock_now()) & WORK_HOOKS)
+		tell_hooks(service, &profile, refresh);
+	if ((due & WORK_PUBLISH) && !(refresh && refresh->keep_old))
 		service_tidy(service, &profile);
 }
 
@@ -193,7 +284,7 @@ void service_deliver_soon(struct service *service, int64_t id)
 	struct profile profile;
 	struct lease lease;
 
-	if (store_profile_next(service->store, id - 1, &profile, &ignored) <= 0)
+	if (store_profile_get(service->store, id, &profile, &ignored) <= 0)
 		return;
 	if (service_lease_try(service, &profile, &lease, &ignored) > 0) {
 		service_deliver(service, profile.name, NULL);

@@ -40,68 +40,33 @@ int service_create(struct service *service, struct json_object *config,
 }
 
 /*
- * The updates after which `assistant` came that the store still says: somebody may have
- * changed the same fields since, and brings that to the profile himself.
+ * Within a transaction, after a change upstream: what the store says of it, and of later
+ * refreshes. *profile: whose current one it is, or 0.
  */
-static struct json_object *still_true(struct json_object *updates,
-				      struct json_object *assistant,
-				      const struct assistant *row, struct oam_error *err)
-{
-	struct json_object *left = json_new_object(err);
-	struct json_object *now = assistant_object(row->id, row->created_at, row->config,
-						   err);
-
-	json_object_object_foreach (updates, name, value) {
-		if (!json_object_equal(json_member(assistant, name),
-				       json_member(now, name)))
-			continue;
-		if (value)
-			json_put(left, name, json_object_get(value), err);
-		else
-			json_put_null(left, name, err);
-	}
-	json_object_put(now);
-	return left;
-}
-
-/* After a change upstream: what the store says of it, and of later refreshes. */
 static int remember_update(struct service *service, const char *id,
 			   struct json_object *updates, struct json_object *assistant,
-			   struct oam_error *err)
+			   int64_t *profile, struct oam_error *err)
 {
 	struct store *store = service->store;
 	struct json_object *config = assistant_config_of(assistant, err);
-	struct json_object *base = NULL, *merged = NULL, *left = NULL;
+	struct json_object *base = NULL, *merged = NULL;
 	struct assistant row = { 0 };
-	int64_t changed = 0; /* the profile that has a new configuration */
-	int found;
+	int found = config ? store_assistant_find(store, id, &row, err) : -1;
 
-	if (!config || store_begin(store, err))
-		goto out;
-	found = store_assistant_find(store, id, &row, err);
-	/* The embedded upstream is the store, and may hold a later change already. */
+	*profile = found > 0 && row.label == LABEL_CURRENT ? row.profile : 0;
+	/* The embedded upstream is the store, and has it already. */
 	if (found > 0 && service->settings->base_url)
 		store_assistant_set_config(store, id, config, clock_now(), err);
-	else if (found > 0)
-		updates = left = still_true(updates, assistant, &row, err);
-	if (found > 0 && row.label == LABEL_CURRENT &&
-	    store_profile_config(store, row.profile, &base, err) == 0) {
+	if (*profile && store_profile_config(store, *profile, &base, err) == 0) {
 		merged = assistant_merge(base, updates, err);
 		if (merged)
-			store_profile_set_config(store, row.profile, merged, err);
-		store_profile_publish_at(store, row.profile, clock_now(), err);
+			store_profile_set_config(store, *profile, merged, err);
+		store_profile_publish_at(store, *profile, clock_now(), err);
 	}
-	if (error_result(err) == 0 && store_commit(store, err) == 0 && base)
-		changed = row.profile;
-	store_rollback(store);
-out:
 	assistant_release(&row);
 	json_object_put(merged);
 	json_object_put(base);
-	json_object_put(left);
 	json_object_put(config);
-	if (changed) /* which needs memory, too */
-		service_deliver_soon(service, changed);
 	return error_result(err);
 }
 
@@ -143,26 +108,46 @@ static int make_changes(struct service *service, const char *id,
 	return error_result(err);
 }
 
-int service_update(struct service *service, const char *id, struct json_object *updates,
-		   const char *path, struct json_object **assistant,
-		   struct oam_error *err)
+static int change(struct service *service, const char *id, struct json_object *updates,
+		  const char *path, struct json_object **assistant, struct oam_error *err)
 {
 	struct upstream *upstream = service->upstream;
 	struct json_object *present, *changes = NULL;
 
-	*assistant = NULL;
 	if (service_details(service, NULL, id, &present, err))
 		return -1;
-	if (make_changes(service, id, present, updates, path, &changes, err) == 0 &&
-	    upstream->modify(upstream, id, changes, assistant, err) == 0)
-		remember_update(service, id, updates, *assistant, err);
-	if (error_result(err)) {
-		json_object_put(*assistant);
-		*assistant = NULL;
-	}
+	if (make_changes(service, id, present, updates, path, &changes, err) == 0)
+		upstream->modify(upstream, id, changes, assistant, err);
 	json_object_put(changes);
 	json_object_put(present);
 	return error_result(err);
+}
+
+int service_update(struct service *service, const char *id, struct json_object *updates,
+		   const char *path, struct json_object **assistant,
+		   struct oam_error *err)
+{
+	/* What is hosted here changes in one transaction with its profile. */
+	bool hosted = !service->settings->base_url;
+	struct store *store = service->store;
+	int64_t profile = 0;
+
+	*assistant = NULL;
+	if (hosted && store_begin(store, err))
+		return -1;
+	if (change(service, id, updates, path, assistant, err) == 0 &&
+	    (hosted || store_begin(store, err) == 0) &&
+	    remember_update(service, id, updates, *assistant, &profile, err) == 0)
+		store_commit(store, err);
+	store_rollback(store);
+	if (error_result(err) == 0) {
+		if (profile)
+			service_deliver_soon(service, profile);
+		return 0;
+	}
+	json_object_put(*assistant);
+	*assistant = NULL;
+	return -1;
 }
 
 /*

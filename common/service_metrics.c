@@ -42,6 +42,12 @@ static double publish_failures(const struct service_status *status, int64_t now)
 	return (double)status->profile.publish_failures;
 }
 
+static double hooks_failed(const struct service_status *status, int64_t now)
+{
+	(void)now;
+	return (double)status->profile.hooks_failed;
+}
+
 /* One number of a profile. */
 static const struct metric {
 	const char *name, *help;
@@ -58,6 +64,7 @@ static const struct metric {
 	{ "oam_publish_failures",
 	  "Failed attempts to write the application's files since the last good one.",
 	  publish_failures },
+	{ "oam_hooks_failed", "Hooks that failed when they ran last.", hooks_failed },
 };
 
 static void put_head(FILE *out, const char *name, const char *help)

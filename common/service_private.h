@@ -13,6 +13,7 @@ struct service {
 	struct upstream *upstream; /* NULL: opened for the store alone */
 	const char *request_id;
 	bool renewal_wanted;
+	int64_t asked_at; /* when, clock_monotonic(), service_current() wanted one last */
 	service_progress *progress; /* or NULL */
 	void *progress_context;
 };
@@ -64,7 +65,13 @@ int service_work(const struct service *service, const struct profile *profile,
  */
 int service_lock(struct service *service, off_t byte, int *fd, struct oam_error *err);
 
-/* 1 with the lease, 0 when another process has it. */
+/* The part of it that service_deliver() does: WORK_PUBLISH and WORK_HOOKS. */
+int service_delivery(const struct profile *profile, int64_t now);
+
+/*
+ * 1 with the lease, 0 when another process has it. PROFILE_NOT_FOUND when the profile was
+ * removed since it was read.
+ */
 int service_lease_try(struct service *service, const struct profile *profile,
 		      struct lease *lease, struct oam_error *err);
 void service_lease_release(struct service *service, struct lease *lease);
@@ -86,6 +93,13 @@ void service_claim_release(int *claim);
 /* With the lease: finishes rotations that were interrupted. Then read the profile again. */
 int service_recover(struct service *service, const struct profile *profile,
 		    struct oam_error *err);
+
+/* Keeps that a refresh failed, and when to try again. */
+int service_note_failure(struct service *service, const struct profile *profile,
+			 const struct oam_error *cause, struct oam_error *err);
+
+/* What is older than OAM_HISTORY_DAYS goes, a portion at a time. */
+void service_prune(struct service *service);
 
 /* With the lease and nothing to recover: makes a new assistant the current one. */
 int service_rotate(struct service *service, const struct profile *profile,
@@ -112,7 +126,10 @@ void service_tidy(struct service *service, const struct profile *profile);
 int service_is_untidy(struct service *service, const struct profile *profile,
 		      struct oam_error *err);
 
-/* With the lease, before (pre.d) or after (post.d) an attempt to rotate. */
+/*
+ * With the lease, before (pre.d) or after (post.d) an attempt to rotate. What fails is kept
+ * in the store.
+ */
 void service_run_hooks(struct service *service, const char *stage,
 		       const struct profile *profile, const char *new_id,
 		       const char *reason);
@@ -120,7 +137,10 @@ void service_run_hooks(struct service *service, const char *stage,
 /* The delay before another attempt: a minute, twice as long each time, up to an hour. */
 int64_t service_retry_delay(int64_t failures);
 
-/* With the lease: makes an assistant object that exists already the current one. */
+/*
+ * With the lease: makes an assistant object that exists already the current one. 1, or 0
+ * when it has become another profile's or was deleted here.
+ */
 int service_take_over(struct service *service, const struct profile *profile,
 		      struct json_object *assistant, struct oam_error *err);
 

@@ -8,6 +8,20 @@
 
 #define DEFAULT_KEY "OPENAI_ASSISTANT_ID"
 
+/* After a CONFLICT: names the profile that has the key. Always -1. */
+static int say_who_has_it(struct service *service, const char *key, const char *name,
+			  struct oam_error *err)
+{
+	struct oam_error ignored = { 0 };
+	char owner[PROFILE_NAME_SIZE];
+
+	if (err->code != OAM_E_CONFLICT ||
+	    store_profile_key_owner(service->store, key, name, owner, &ignored) <= 0)
+		return -1;
+	*err = (struct oam_error){ 0 };
+	return error_set(err, KEY_TAKEN, "env_key", owner, key, owner);
+}
+
 int service_profile(struct service *service, const char *name, struct profile *profile,
 		    struct oam_error *err)
 {
@@ -21,7 +35,7 @@ int service_profile(struct service *service, const char *name, struct profile *p
 					  clock_now(), err);
 		json_object_put(config);
 		if (error_result(err))
-			return -1;
+			return say_who_has_it(service, DEFAULT_KEY, name, err);
 		found = store_profile_find(service->store, name, profile, err);
 	}
 	if (found < 0)
@@ -84,8 +98,9 @@ int service_profile_show(struct service *service, const char *name,
 
 /* ---- changing ---- */
 
-static int check_key(const char *key, struct oam_error *err)
+static int check_key(const char *name, const char *key, struct oam_error *err)
 {
+	char upper[PROFILE_KEY_SIZE];
 	size_t length = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				    "0123456789_");
 
@@ -93,9 +108,15 @@ static int check_key(const char *key, struct oam_error *err)
 	    isdigit((unsigned char)key[0]))
 		return error_set(err, INVALID_PARAMETER, "env_key", "env_key",
 				 "only letters, digits and _ are allowed in a name");
-	if (settings_is_known(key) || strncmp(key, "OAM_", 4) == 0)
+	/* Where the case of letters makes no difference, these would be the same. */
+	for (size_t i = 0; i <= length; i++)
+		upper[i] = (char)toupper((unsigned char)key[i]);
+	if (settings_is_known(upper) || strncmp(upper, "OAM_", 4) == 0)
 		return error_set(err, INVALID_PARAMETER, "env_key", "env_key",
 				 "the name is taken by a setting of this program");
+	if (strcmp(upper, DEFAULT_KEY) == 0 && strcmp(name, PROFILE_DEFAULT) != 0)
+		return error_set(err, INVALID_PARAMETER, "env_key", "env_key",
+				 "the name is kept for the default profile");
 	return 0;
 }
 
@@ -105,7 +126,7 @@ static int check_change(const char *name, const struct service_profile_change *c
 	if (!profile_name_is_valid(name))
 		return error_set(err, INVALID_PARAMETER, "profile", "profile",
 				 "a name has 1 to 64 characters of a-z, 0-9, _ and -");
-	if (change->env_key && check_key(change->env_key, err))
+	if (change->env_key && check_key(name, change->env_key, err))
 		return -1;
 	if (change->has_interval && service_check_interval(change->interval, err))
 		return -1;
@@ -125,6 +146,18 @@ static void make_key(const char *name, char key[PROFILE_KEY_SIZE])
 		key[i] = key[i] == '-' ? '_' : (char)toupper((unsigned char)key[i]);
 }
 
+/* Within the transaction: a key is one profile's own. */
+static int check_owner(struct service *service, const char *name, const char *key,
+		       struct oam_error *err)
+{
+	char owner[PROFILE_NAME_SIZE];
+	int taken = store_profile_key_owner(service->store, key, name, owner, err);
+
+	if (taken > 0)
+		return error_set(err, KEY_TAKEN, "env_key", owner, key, name);
+	return taken;
+}
+
 /* Finds the profile or makes it, within the transaction. */
 static int find_or_add(struct service *service, const char *name,
 		       const struct service_profile_change *change,
@@ -132,15 +165,17 @@ static int find_or_add(struct service *service, const char *name,
 {
 	int found = store_profile_find(service->store, name, profile, err);
 	struct json_object *config;
-	char key[PROFILE_KEY_SIZE];
+	char made[PROFILE_KEY_SIZE];
+	const char *key = change->env_key ? change->env_key : made;
 
 	if (found)
 		return found < 0 ? -1 : 0;
-	make_key(name, key);
+	make_key(name, made);
+	if (check_owner(service, name, key, err))
+		return -1;
 	config = assistant_default_config(err);
-	if (config && store_profile_add(service->store, name, config,
-					change->env_key ? change->env_key : key,
-					clock_now(), err) == 0)
+	if (config &&
+	    store_profile_add(service->store, name, config, key, clock_now(), err) == 0)
 		found = store_profile_find(service->store, name, profile, err);
 	json_object_put(config);
 	return found > 0 ? 0 : -1;
@@ -179,7 +214,8 @@ static int apply(struct service *service, const struct profile *profile,
 		return -1;
 	if (!change->env_key || strcmp(change->env_key, profile->env_key) == 0)
 		return 0;
-	if (store_profile_set_key(store, profile->id, change->env_key, err))
+	if (check_owner(service, profile->name, change->env_key, err) ||
+	    store_profile_set_key(store, profile->id, change->env_key, err))
 		return -1;
 	return store_profile_publish_at(store, profile->id, clock_now(), err);
 }
@@ -201,9 +237,6 @@ int service_profile_set(struct service *service, const char *name,
 	    apply(service, &profile, change, err) == 0)
 		store_commit(service->store, err);
 	store_rollback(service->store);
-	if (err->code == OAM_E_CONFLICT)
-		snprintf(err->message, sizeof(err->message),
-			 "Another profile has this key already.");
 	return error_result(err);
 }
 

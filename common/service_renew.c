@@ -88,11 +88,39 @@ static int carry_out(struct service *service, struct profile *profile,
 	return error_result(err);
 }
 
+/*
+ * Whatever kept the work from being done, it waits as after any other failure. What noted
+ * its own failure is not due any more.
+ */
+static void note_undone(struct service *service, struct profile *profile,
+			const struct oam_error *cause)
+{
+	struct oam_error err = { 0 };
+	int64_t now = clock_now();
+	int work;
+
+	if (service_profile_again(service, profile, &err))
+		return;
+	work = service_work(service, profile, now);
+	if (work & (WORK_RECOVER | WORK_REFRESH | WORK_VERIFY))
+		service_note_failure(service, profile, cause, &err);
+	if (work & WORK_PUBLISH)
+		store_profile_publish_failed(
+			service->store, profile->id, cause->message,
+			now + service_retry_delay(profile->publish_failures), &err);
+	if (work & WORK_HOOKS)
+		store_profile_hook_at(service->store, profile->id,
+				      now + service_retry_delay(profile->hook_failures),
+				      &err);
+}
+
 /* That the id is not out yet is a failure too, though the refresh was none. */
 static void add_publish_error(const struct service_status *status, struct oam_error *err)
 {
 	if (status->profile.publish_failures > 0)
 		error_set(err, NOT_PUBLISHED, NULL, status->profile.publish_error);
+	if (status->profile.hook_at > 0 && status->profile.hooks_failed > 0)
+		error_set(err, HOOK_FAILED, NULL, status->profile.hook_error);
 }
 
 /* Keeps the graver one: what does not go away by itself before what may. */
@@ -119,7 +147,8 @@ static int renew_one(struct service *service, struct profile *profile,
 	if (!renewal->dry_run) {
 		clock_sleep(renewal->pause);
 		renewal->pause = 0;
-		carry_out(service, profile, renewal, &work, err);
+		if (carry_out(service, profile, renewal, &work, err))
+			note_undone(service, profile, err);
 	}
 	if (!work)
 		return error_result(err);
@@ -159,6 +188,8 @@ int service_renew(struct service *service, const struct service_renewal *asked,
 		keep_error(err, &cause);
 	}
 	keep_error(err, &lookup);
+	if (!renewal.dry_run)
+		service_prune(service);
 	return error_result(err);
 }
 

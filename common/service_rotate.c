@@ -18,8 +18,6 @@
 #include "random.h"
 #include "service_private.h"
 
-#define LEASE_WAIT       (3 * CLOCK_SECOND)
-#define LEASE_PAUSE      INT64_C(20)         /* ms */
 #define CREATE_MAX       (12 * CLOCK_SECOND) /* no other attempt after this */
 #define CREATE_PAUSE     INT64_C(500) /* ms before the second attempt, then doubled */
 #define CREATE_PAUSE_MAX (2 * CLOCK_SECOND)
@@ -40,6 +38,20 @@ int service_lock(struct service *service, off_t byte, int *fd, struct oam_error 
 	return *fd >= 0;
 }
 
+/* The profile may have been removed before we had the lock, and its number given away. */
+static int is_still_there(struct service *service, const struct profile *profile,
+			  struct oam_error *err)
+{
+	struct profile now;
+	int found = store_profile_get(service->store, profile->id, &now, err);
+
+	if (found < 0)
+		return -1;
+	return found && strcmp(now.name, profile->name) == 0
+		       ? 0
+		       : error_set(err, PROFILE_NOT_FOUND, "profile", profile->name);
+}
+
 int service_lease_try(struct service *service, const struct profile *profile,
 		      struct lease *lease, struct oam_error *err)
 {
@@ -53,7 +65,8 @@ int service_lease_try(struct service *service, const struct profile *profile,
 	held = service_lock(service, profile->id, &lease->fd, err);
 	if (held <= 0)
 		return held;
-	if (store_lease_take(service->store, profile->id, holder, now, now + LEASE_TIME,
+	if (is_still_there(service, profile, err) == 0 &&
+	    store_lease_take(service->store, profile->id, holder, now, now + LEASE_TIME,
 			     err) == 0)
 		return 1;
 	close(lease->fd);
@@ -99,9 +112,9 @@ static int write_intent(struct run *run, const char *reason, struct oam_error *e
 	if (random_base62(run->nonce, ASSISTANT_NONCE_LENGTH, err))
 		return -1;
 	run->started = clock_now();
-	return store_rotation_start(
-		run->service->store, run->profile->id, reason, run->nonce, run->config,
-		run->overrides, run->profile->current, run->started, &run->rotation, err);
+	return store_rotation_start(run->service->store, run->profile->id, reason,
+				    run->nonce, run->overrides, run->profile->current,
+				    run->started, &run->rotation, err);
 }
 
 /*
@@ -254,9 +267,7 @@ static void note_failure(const struct run *run, const struct oam_error *cause)
 		return; /* the intent stays open, and recovery comes back to it */
 	/* What a caller asked for and the server refuses says nothing of the rotation. */
 	if (!(run->overrides && cause->code == OAM_E_UPSTREAM_REFUSED))
-		store_profile_failed(store, run->profile->id, cause->message, now,
-				     now + service_retry_delay(run->profile->failures),
-				     &err);
+		service_note_failure(run->service, run->profile, cause, &err);
 	if (!run->maybe_created && run->rotation)
 		store_rotation_end(store, run->rotation, "failed", cause, now, &err);
 	if (error_result(&err) == 0)
@@ -283,6 +294,26 @@ static struct json_object *next_config(struct service *service,
 	return config;
 }
 
+/*
+ * A refresh that cannot even start failed as any other. What the caller asked for is his
+ * own fault, and a failure that was met again before its pause is over says nothing new:
+ * a line of history for each request would fill the store.
+ */
+static void note_unstarted(struct run *run, const char *reason,
+			   const struct oam_error *cause)
+{
+	const struct profile *profile = run->profile;
+	struct oam_error err = { 0 };
+
+	if ((run->overrides && error_status(cause->code) == 400) ||
+	    (service_is_ahead(profile->retry_at, clock_now(), RETRY_MAX) &&
+	     strcmp(profile->last_error, cause->message) == 0))
+		return;
+	write_intent(run, reason, &err);
+	note_failure(run, cause);
+	service_prune(run->service);
+}
+
 int service_rotate(struct service *service, const struct profile *profile,
 		   struct service_refresh *refresh, struct oam_error *err)
 {
@@ -292,8 +323,10 @@ int service_rotate(struct service *service, const struct profile *profile,
 	struct json_object *assistant = NULL;
 
 	run.config = next_config(service, profile, refresh->overrides, err);
-	if (!run.config)
+	if (!run.config) {
+		note_unstarted(&run, refresh->reason, err);
 		return -1;
+	}
 	service_run_hooks(service, HOOKS_PRE, profile, "", refresh->reason);
 	if (write_intent(&run, refresh->reason, err) || create(&run, &assistant, err) ||
 	    record(&run, assistant, err) || confirm(&run, err) ||
@@ -307,6 +340,7 @@ int service_rotate(struct service *service, const struct profile *profile,
 	}
 	json_object_put(assistant);
 	json_object_put(run.config);
+	service_prune(service);
 	return error_result(err);
 }
 
@@ -390,49 +424,4 @@ int service_recover(struct service *service, const struct profile *profile,
 			return -1;
 	}
 	return found;
-}
-
-/* ---- who asks for it ---- */
-
-/*
- * Whoever holds the lease without a refresh on its way only publishes or verifies, and
- * will be done soon: that is waited for.
- */
-static int take_lease(struct service *service, struct profile *profile,
-		      struct lease *lease, struct oam_error *err)
-{
-	int64_t deadline = clock_monotonic() + LEASE_WAIT;
-	int held;
-
-	while ((held = service_lease_try(service, profile, lease, err)) == 0) {
-		if (service_profile_again(service, profile, err))
-			return -1;
-		if (profile->unfinished || clock_monotonic() > deadline)
-			return error_set(err, REFRESH_RUNNING, NULL, profile->name);
-		clock_sleep(LEASE_PAUSE);
-	}
-	return held < 0 ? -1 : 0;
-}
-
-int service_refresh(struct service *service, const char *name,
-		    struct service_refresh *refresh, struct oam_error *err)
-{
-	struct json_object *overrides = refresh->overrides;
-	struct profile profile;
-	struct lease lease;
-
-	refresh->new_id[0] = refresh->previous_id[0] = '\0';
-	if (service_profile(service, name, &profile, err))
-		return -1;
-	if (overrides && (assistant_check(overrides, ASSISTANT_OVERRIDE, "config", err) ||
-			  assistant_check_managed(overrides, "config", err)))
-		return -1;
-	if (take_lease(service, &profile, &lease, err))
-		return -1;
-	if (service_recover(service, &profile, err) == 0 &&
-	    service_profile_again(service, &profile, err) == 0)
-		service_rotate(service, &profile, refresh, err);
-	service_deliver(service, name, refresh);
-	service_lease_release(service, &lease);
-	return error_result(err);
 }

@@ -159,6 +159,7 @@ static const struct setting table[] = {
 	{ "OAM_JWT_LEEWAY", FIELD(jwt_leeway), parse_integer, "0", 0, 300 },
 	{ "OAM_JWT_MANAGE", FIELD(jwt_manage), parse_claim, NULL, 0, 0 },
 	{ "OAM_KEEP_COUNT", FIELD(keep_count), parse_integer, "5", 0, 1000000 },
+	{ "OAM_HISTORY_DAYS", FIELD(history_days), parse_integer, "365", 0, 36500 },
 	{ "OAM_WORKERS", FIELD(workers), parse_integer, "2", 1, 64 },
 	{ "NODE_ENV", FIELD(log_level), parse_node_env, NULL, 0, 0 },
 	{ "OAM_LOG_LEVEL", FIELD(log_level), parse_level, NULL, 0, 0 },

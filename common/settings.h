@@ -32,6 +32,7 @@ struct settings {
 	char *jwt_manage;     /* claim=value, or NULL */
 	long long keep_count; /* automatic cleanup keeps this many; 0: off */
 	long long workers;
+	long long history_days; /* what is older is forgotten; 0: nothing is */
 	enum log_level log_level;
 };
 

@@ -184,6 +184,11 @@ static int run(struct store *store, const char *sql, struct oam_error *err)
 	return query_run(&q) < 0 ? -1 : 0;
 }
 
+bool store_is_in_transaction(const struct store *store)
+{
+	return !sqlite3_get_autocommit(store->db);
+}
+
 int store_begin(struct store *store, struct oam_error *err)
 {
 	return run(store, "BEGIN IMMEDIATE", err);

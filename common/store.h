@@ -24,6 +24,9 @@ void store_close(struct store *store);
 /* True when another file, or none, stands at the path now: after a restore, say. */
 bool store_was_replaced(const struct store *store);
 
+/* False when this user may not write the file, or its journal into the folder. */
+bool store_is_writable(const struct store *store);
+
 /*
  * Makes the file (mode 0600, its folder 0700) when it is not there, and applies the
  * migrations that it lacks, all or none. *from and *to are the versions before and after.
@@ -48,6 +51,7 @@ int store_restore(const char *path, const char *from, struct oam_error *err);
 bool store_is_database(const char *path);
 
 /* Transactions do not nest. store_rollback() is harmless outside of one. */
+bool store_is_in_transaction(const struct store *store);
 int store_begin(struct store *store, struct oam_error *err);
 int store_commit(struct store *store, struct oam_error *err);
 void store_rollback(struct store *store);
@@ -84,7 +88,13 @@ struct profile {
 	int64_t publish_failures;
 	int64_t assistants; /* that it owns and that are not deleted */
 	char publish_error[OAM_MESSAGE_MAX];
-	char published[ASSISTANT_ID_SIZE]; /* what the files and hooks got last */
+	char published[ASSISTANT_ID_SIZE]; /* what the files got last */
+	int64_t hook_at; /* run the deploy hooks at this time or later; 0: they ran */
+	char hooked[ASSISTANT_ID_SIZE]; /* what all deploy hooks were run for last */
+	int64_t hook_failures;  /* runs in a row after which a deploy hook had failed */
+	int64_t hooks_failed;   /* hooks whose last run failed, of all stages */
+	int64_t hook_failed_at; /* 0: none did */
+	char hook_error[OAM_MESSAGE_MAX]; /* which, how, and what helps */
 };
 
 /* ^[a-z0-9_-]{1,64}$ */
@@ -92,6 +102,9 @@ bool profile_name_is_valid(const char *name);
 
 int store_profile_find(struct store *store, const char *name, struct profile *profile,
 		       struct oam_error *err);
+
+int store_profile_get(struct store *store, int64_t id, struct profile *profile,
+		      struct oam_error *err);
 
 /* The profile with the smallest id above `after`: call with 0, then with each id. */
 int store_profile_next(struct store *store, int64_t after, struct profile *profile,
@@ -113,6 +126,13 @@ int store_profile_set_interval(struct store *store, int64_t profile, int64_t int
 int store_profile_set_keep_count(struct store *store, int64_t profile, int64_t keep_count,
 				 struct oam_error *err);
 
+/*
+ * The name of a profile other than `but` whose key is `env_key`, whatever the case of its
+ * letters: some systems tell no difference.
+ */
+int store_profile_key_owner(struct store *store, const char *env_key, const char *but,
+			    char name[PROFILE_NAME_SIZE], struct oam_error *err);
+
 /* The name in `.env`. CONFLICT when another profile has it. */
 int store_profile_set_key(struct store *store, int64_t profile, const char *env_key,
 			  struct oam_error *err);
@@ -128,14 +148,40 @@ int store_profile_remove(struct store *store, int64_t profile, int64_t now,
 int store_profile_publish_at(struct store *store, int64_t profile, int64_t at,
 			     struct oam_error *err);
 
-/* They were written, and name `id`. */
-int store_profile_published(struct store *store, int64_t profile, const char *id,
-			    struct oam_error *err);
+/*
+ * They were written, and name profile->current. They stay due when somebody asked for that
+ * again since *profile was read. `with_hooks`: the deploy hooks are due if the id is new.
+ */
+int store_profile_published(struct store *store, const struct profile *profile,
+			    bool with_hooks, int64_t now, struct oam_error *err);
 
 /* They could not be: counts it, and notes why and when to try again. */
 int store_profile_publish_failed(struct store *store, int64_t profile,
 				 const char *message, int64_t retry_at,
 				 struct oam_error *err);
+
+/* ---- hooks ---- */
+
+/*
+ * Within a transaction: what came of the hooks of a stage. `failed`, an array of {name,
+ * error}, takes the place of what failed before.
+ */
+int store_hook_results(struct store *store, int64_t profile, const char *stage,
+		       struct json_object *failed, int64_t now, struct oam_error *err);
+
+/* *names: an array of the names of those that failed; the caller releases it. */
+int store_hook_failed(struct store *store, int64_t profile, const char *stage,
+		      struct json_object **names, struct oam_error *err);
+
+/* The deploy hooks have to run, at `at` (ms) or later. */
+int store_profile_hook_at(struct store *store, int64_t profile, int64_t at,
+			  struct oam_error *err);
+
+/* The deploy hooks ran for `id`; `retry_at`: a hook has to run again then, or 0. */
+int store_profile_hooked(struct store *store, int64_t profile, const char *id,
+			 int64_t retry_at, struct oam_error *err);
+
+/* ---- outcomes ---- */
 
 /* A refresh went well at `now`: the interval starts again, failures are forgotten. */
 int store_profile_refreshed(struct store *store, int64_t profile, int64_t now,
@@ -282,16 +328,16 @@ struct rotation {
 void rotation_release(struct rotation *rotation);
 
 /*
- * Writes the intent: the assistant is made from `config`, and the profile takes over
+ * Writes the intent: an assistant with `nonce` will be made, and the profile takes over
  * `overrides` (may be NULL) when it is there. *rotation gets its row id.
  */
 int store_rotation_start(struct store *store, int64_t profile, const char *reason,
-			 const char *nonce, struct json_object *config,
-			 struct json_object *overrides, const char *old_id, int64_t now,
-			 int64_t *rotation, struct oam_error *err);
+			 const char *nonce, struct json_object *overrides,
+			 const char *old_id, int64_t now, int64_t *rotation,
+			 struct oam_error *err);
 int store_rotation_created(struct store *store, int64_t rotation, const char *new_id,
 			   struct oam_error *err);
-/* `cause`: why it failed, or NULL. */
+/* `cause`: why it failed, or NULL. The overrides are forgotten. */
 int store_rotation_end(struct store *store, int64_t rotation, const char *outcome,
 		       const struct oam_error *cause, int64_t now, struct oam_error *err);
 
@@ -320,6 +366,14 @@ int store_rotation_history(struct store *store, int64_t profile, int64_t limit,
  */
 int store_rotation_failed(struct store *store, int64_t profile, int64_t since,
 			  struct oam_error *cause, struct oam_error *err);
+
+/*
+ * Removes at most `limit` rotations that ended before `before`, and as many assistants that
+ * were deleted before it. Each profile keeps its last rotation, and those that made its
+ * current and its previous assistant. 1 when there may be more.
+ */
+int store_history_prune(struct store *store, int64_t before, int64_t limit,
+			struct oam_error *err);
 
 /* The row that tells people who refreshes. The lock file is what excludes. */
 int store_lease_take(struct store *store, int64_t profile, const char *holder,

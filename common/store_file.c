@@ -1,7 +1,9 @@
 /* The file under an open store: which one it is, and whether somebody has changed it. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store_migrate.h"
 #include "store_query.h"
@@ -28,6 +30,21 @@ bool store_was_replaced(const struct store *store)
 
 	return stat(store->path, &status) || status.st_dev != store->device ||
 	       status.st_ino != store->inode;
+}
+
+bool store_is_writable(const struct store *store)
+{
+	const char *path = sqlite3_db_filename(store->db, "main"); /* links resolved */
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	char *folder;
+	bool writable;
+
+	if (sqlite3_db_readonly(store->db, "main") != 0)
+		return false;
+	folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("./");
+	writable = !folder || faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) == 0;
+	free(folder);
+	return writable;
 }
 
 /* Where the header has what is read here (sqlite.org/fileformat2.html, 1.3). */

@@ -21,7 +21,13 @@ bool profile_name_is_valid(const char *name)
 	"                  AND r.ended_at IS NULL), "                             \
 	"       p.verified_at, coalesce(c.upstream = 'embedded', 0), "            \
 	"       p.publish_at, p.publish_failures, p.publish_error, "              \
-	"       p.published_id, p.assistants "                                    \
+	"       p.published_id, p.assistants, "                                   \
+	"       p.hook_at, p.hooked_id, p.hook_failures, "                        \
+	"       (SELECT count(*) FROM hook h WHERE h.profile_id = p.profile_id), " \
+	"       (SELECT max(failed_at) FROM hook h "                              \
+	"         WHERE h.profile_id = p.profile_id), "                           \
+	"       (SELECT group_concat(error, ' ') FROM hook h "                    \
+	"         WHERE h.profile_id = p.profile_id) "                            \
 	"  FROM profile p "                                                       \
 	"  LEFT JOIN assistant c "                                                \
 	"    ON c.profile_id = p.profile_id AND c.label = 'current' "             \
@@ -45,6 +51,18 @@ static bool is_unchanged(const struct store *store, const char *name)
 
 	return store->kept.id && strcmp(store->kept.name, name) == 0 &&
 	       store_file_counter(store, &counter) && counter == store->kept_at;
+}
+
+static void read_hooks(struct query *q, struct profile *profile)
+{
+	const char *error = query_get_text(q, 26);
+
+	profile->hook_at = query_get_integer(q, 21);
+	query_copy_text(q, 22, profile->hooked, sizeof(profile->hooked));
+	profile->hook_failures = query_get_integer(q, 23);
+	profile->hooks_failed = query_get_integer(q, 24);
+	profile->hook_failed_at = query_get_integer(q, 25);
+	error_copy(profile->hook_error, sizeof(profile->hook_error), error ? error : "");
 }
 
 /* Reads the one row, if there is one, and closes. */
@@ -76,6 +94,7 @@ static int read_profile(struct query *q, struct profile *profile)
 				sizeof(profile->publish_error));
 		query_copy_text(q, 19, profile->published, sizeof(profile->published));
 		profile->assistants = query_get_integer(q, 20);
+		read_hooks(q, profile);
 		keep(q->store, profile);
 	}
 	return query_close(q) ? -1 : found;
@@ -92,6 +111,16 @@ int store_profile_find(struct store *store, const char *name, struct profile *pr
 	}
 	query_open(&q, store, SELECT_PROFILE "WHERE p.name = ?", err);
 	query_text(&q, 1, name);
+	return read_profile(&q, profile);
+}
+
+int store_profile_get(struct store *store, int64_t id, struct profile *profile,
+		      struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, SELECT_PROFILE "WHERE p.profile_id = ?", err);
+	query_integer(&q, 1, id);
 	return read_profile(&q, profile);
 }
 
@@ -178,6 +207,24 @@ int store_profile_set_keep_count(struct store *store, int64_t profile, int64_t k
 		keep_count, profile, err);
 }
 
+int store_profile_key_owner(struct store *store, const char *env_key, const char *but,
+			    char name[PROFILE_NAME_SIZE], struct oam_error *err)
+{
+	struct query q;
+	bool found;
+
+	query_open(&q, store,
+		   "SELECT name FROM profile WHERE env_key = ? COLLATE NOCASE "
+		   "AND name <> ? LIMIT 1",
+		   err);
+	query_text(&q, 1, env_key);
+	query_text(&q, 2, but);
+	found = query_row(&q);
+	if (found)
+		query_copy_text(&q, 0, name, PROFILE_NAME_SIZE);
+	return query_close(&q) ? -1 : found;
+}
+
 int store_profile_set_key(struct store *store, int64_t profile, const char *env_key,
 			  struct oam_error *err)
 {
@@ -215,29 +262,39 @@ int store_profile_remove(struct store *store, int64_t profile, int64_t now,
 	query_run(&q);
 	run_for(store, profile, "DELETE FROM rotation WHERE profile_id = ?", err);
 	run_for(store, profile, "DELETE FROM lease WHERE profile_id = ?", err);
+	run_for(store, profile, "DELETE FROM hook WHERE profile_id = ?", err);
 	return run_for(store, profile, "DELETE FROM profile WHERE profile_id = ?", err);
 }
 
 int store_profile_publish_at(struct store *store, int64_t profile, int64_t at,
 			     struct oam_error *err)
 {
+	/* Never the same as before: who publishes now notices that it is due again. */
 	return set_integer(store,
-			   "UPDATE profile SET publish_at = ?, publish_failures = 0, "
-			   "publish_error = NULL WHERE profile_id = ?",
+			   "UPDATE profile SET publish_at = ?1 + (publish_at = ?1), "
+			   "publish_failures = 0, publish_error = NULL "
+			   "WHERE profile_id = ?2",
 			   at, profile, err);
 }
 
-int store_profile_published(struct store *store, int64_t profile, const char *id,
-			    struct oam_error *err)
+int store_profile_published(struct store *store, const struct profile *profile,
+			    bool with_hooks, int64_t now, struct oam_error *err)
 {
 	struct query q;
 
 	query_open(&q, store,
-		   "UPDATE profile SET publish_at = 0, publish_failures = 0, "
-		   "publish_error = NULL, published_id = ? WHERE profile_id = ?",
+		   "UPDATE profile SET published_id = ?1, "
+		   "publish_at = iif(publish_at = ?2, 0, publish_at), "
+		   "publish_failures = 0, publish_error = NULL, "
+		   "hook_at = iif(?3 AND hooked_id IS NOT ?1, ?4, hook_at), "
+		   "hook_failures = iif(hooked_id IS ?1, hook_failures, 0) "
+		   "WHERE profile_id = ?5",
 		   err);
-	query_text(&q, 1, id);
-	query_integer(&q, 2, profile);
+	query_text(&q, 1, profile->current);
+	query_integer(&q, 2, profile->publish_at);
+	query_integer(&q, 3, with_hooks);
+	query_integer(&q, 4, now);
+	query_integer(&q, 5, profile->id);
 	return query_run(&q) < 0 ? -1 : 0;
 }
 

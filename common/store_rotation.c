@@ -7,25 +7,24 @@ void rotation_release(struct rotation *rotation)
 }
 
 int store_rotation_start(struct store *store, int64_t profile, const char *reason,
-			 const char *nonce, struct json_object *config,
-			 struct json_object *overrides, const char *old_id, int64_t now,
-			 int64_t *rotation, struct oam_error *err)
+			 const char *nonce, struct json_object *overrides,
+			 const char *old_id, int64_t now, int64_t *rotation,
+			 struct oam_error *err)
 {
 	struct query q;
 
 	query_open(&q, store,
 		   "INSERT INTO rotation "
-		   "(profile_id, reason, nonce, config, old_id, started_at, "
-		   " overrides) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		   "(profile_id, reason, nonce, old_id, started_at, overrides) "
+		   "VALUES (?, ?, ?, ?, ?, ?)",
 		   err);
 	query_integer(&q, 1, profile);
 	query_text(&q, 2, reason);
 	query_text(&q, 3, nonce);
-	query_json(&q, 4, config);
-	query_text(&q, 5, old_id);
-	query_integer(&q, 6, now);
+	query_text(&q, 4, old_id);
+	query_integer(&q, 5, now);
 	if (overrides)
-		query_json(&q, 7, overrides);
+		query_json(&q, 6, overrides);
 	if (query_run(&q) < 0)
 		return -1;
 	*rotation = sqlite3_last_insert_rowid(store->db);
@@ -51,7 +50,7 @@ int store_rotation_end(struct store *store, int64_t rotation, const char *outcom
 
 	query_open(&q, store,
 		   "UPDATE rotation SET outcome = ?, error = ?, error_name = ?, "
-		   "ended_at = ? WHERE rotation_id = ?",
+		   "ended_at = ?, overrides = NULL WHERE rotation_id = ?",
 		   err);
 	query_text(&q, 1, outcome);
 	query_text(&q, 2, cause ? cause->message : NULL);
@@ -186,6 +185,62 @@ int store_rotation_failed(struct store *store, int64_t profile, int64_t since,
 	if (failed)
 		error_again(cause, query_get_text(&q, 1), query_get_text(&q, 2));
 	return query_close(&q) ? -1 : failed;
+}
+
+/* clang-format off */
+/* Hooks hear the reason of what is in use, though it may be older. */
+#define OLD_ROTATIONS                                                             \
+	"SELECT rotation_id FROM rotation r WHERE ended_at < ?1 "                 \
+	"  AND rotation_id < (SELECT max(rotation_id) FROM rotation n "           \
+	"                      WHERE n.profile_id = r.profile_id) "               \
+	"  AND NOT EXISTS (SELECT 1 FROM assistant a WHERE a.id = r.new_id "      \
+	"                     AND a.label IN ('current', 'previous')) LIMIT ?2"
+#define OLD_ASSISTANTS                                                            \
+	"SELECT seq FROM assistant WHERE deleted_at < ?1 LIMIT ?2"
+/* clang-format on */
+
+static int prune(struct store *store, const char *sql, int64_t before, int64_t limit,
+		 struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store, sql, err);
+	query_integer(&q, 1, before);
+	query_integer(&q, 2, limit);
+	return query_run(&q);
+}
+
+/* A look first: a statement that deletes nothing locks out other writers all the same. */
+static int is_any_old(struct store *store, int64_t before, struct oam_error *err)
+{
+	struct query q;
+	bool found;
+
+	query_open(&q, store,
+		   "SELECT EXISTS (" OLD_ROTATIONS ") OR EXISTS (" OLD_ASSISTANTS ")",
+		   err);
+	query_integer(&q, 1, before);
+	query_integer(&q, 2, 1);
+	found = query_row(&q) && query_get_integer(&q, 0);
+	return query_close(&q) ? -1 : found;
+}
+
+int store_history_prune(struct store *store, int64_t before, int64_t limit,
+			struct oam_error *err)
+{
+	int found = is_any_old(store, before, err), rotations, assistants;
+
+	if (found <= 0)
+		return found;
+	rotations = prune(store,
+			  "DELETE FROM rotation WHERE rotation_id IN (" OLD_ROTATIONS ")",
+			  before, limit, err);
+	assistants = prune(store,
+			   "DELETE FROM assistant WHERE seq IN (" OLD_ASSISTANTS ")",
+			   before, limit, err);
+	if (error_result(err))
+		return -1;
+	return rotations == limit || assistants == limit;
 }
 
 int store_lease_take(struct store *store, int64_t profile, const char *holder,

@@ -63,18 +63,22 @@ static int embedded_retrieve(struct upstream *upstream, const char *id,
 	return *assistant ? 0 : -1;
 }
 
-/* Reads and writes in one transaction, so that no concurrent change is lost. */
+/*
+ * Reads and writes in one transaction, the caller's if he has one, so that no concurrent
+ * change is lost.
+ */
 static int embedded_modify(struct upstream *upstream, const char *id,
 			   struct json_object *changes, struct json_object **assistant,
 			   struct oam_error *err)
 {
 	struct store *store = upstream->store;
+	bool is_part = store_is_in_transaction(store);
 	struct json_object *merged = NULL;
 	struct assistant row = { 0 };
 
 	*assistant = NULL;
 	if (assistant_check(changes, ASSISTANT_MODIFY, "", err) ||
-	    store_begin(store, err))
+	    (!is_part && store_begin(store, err)))
 		return -1;
 	if (find(upstream, id, &row, err))
 		goto out;
@@ -84,10 +88,11 @@ static int embedded_modify(struct upstream *upstream, const char *id,
 	*assistant = assistant_object(row.id, row.created_at, merged, err);
 	if (*assistant)
 		store_assistant_set_config(store, id, merged, clock_now(), err);
-	if (error_result(err) == 0)
+	if (!is_part && error_result(err) == 0)
 		store_commit(store, err);
 out:
-	store_rollback(store);
+	if (!is_part)
+		store_rollback(store);
 	if (error_result(err)) {
 		json_object_put(*assistant);
 		*assistant = NULL;

@@ -212,8 +212,8 @@ def prepare(state):
         folder.sql("UPDATE profile SET refreshed_at = refreshed_at - 90000000")
     if state == "interrupted":
         folder.sql(
-            "INSERT INTO rotation (profile_id, reason, nonce, config, started_at) "
-            "VALUES (1, 'cron', 'N', '{\"model\":\"m\"}', 1)"
+            "INSERT INTO rotation (profile_id, reason, nonce, started_at) "
+            "VALUES (1, 'cron', 'N', 1)"
         )
         folder.sql("UPDATE profile SET publish_at = 1, published_id = NULL")
     return folder

@@ -293,7 +293,120 @@ def test_hooks_that_fail_fail_nothing(hooked):
         add_hook(site, stage, "00-bad", "echo secret-ish >&2; exit 3")
     done = site.oam("initialize")
     assert "exit status 3" in done.stderr and len(trace(site)) == 3
-    assert json.loads(site.oam("status", "--json").stdout)["published"] is True
+    status = json.loads(site.oam("status", "--json").stdout)
+    assert status["published"] is True and status["lastHookFailure"]
+    for stage in ("pre.d", "deploy.d", "post.d"):
+        assert f"Hook {stage}/00-bad ended with exit status 3" in status["hookError"]
+    assert "secret-ish" not in status["hookError"]
+
+
+def retry_is_due(site):
+    """As if the pause after the last failure were over."""
+    assert site.sql("SELECT hook_at > 1 FROM profile") == [(1,)]
+    site.sql("UPDATE profile SET hook_at = 1")
+
+
+def test_a_deploy_hook_that_fails_is_seen_and_runs_again(hooked):
+    site = hooked
+    site.oam("initialize")
+    says = f"$OAM_ASSISTANT_ID >> {site.folder}/trace"
+    add_hook(site, "deploy.d", "20-bad", f"echo bad $OAM_REASON {says}; exit 3")
+    id = site.oam("refresh").stdout.strip()
+    ran = len(trace(site))
+    assert trace(site)[-2] == f"bad cli {id}" and trace(site)[-1].startswith("post ")
+    error = "Hook deploy.d/20-bad ended with exit status 3"
+    site.start()
+    status = site.get("/status").data
+    assert error in status["hookError"] and status["lastHookFailure"] and status["published"]
+    assert 'oam_hooks_failed{profile="default"} 1' in site.get("/metrics").raw.decode()
+    row = site.sql("SELECT hook_error, hook_failed_utc FROM status")[0]
+    assert error in row[0] and row[1]
+    doctor = site.oam("doctor", check=False)
+    assert doctor.returncode == 1 and error in doctor.stdout
+    assert error in site.oam("status").stdout
+
+    assert site.oam_refresh().returncode == NOTHING  # not each minute
+    pauses = []
+    for _ in range(8):
+        retry_is_due(site)
+        again = site.oam_refresh()
+        assert again.returncode == TEMPORARY and error in again.stderr
+        now = int(time.time() * 1000)
+        pauses.append(round((site.sql("SELECT hook_at FROM profile")[0][0] - now) / 60_000))
+    assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
+    # Only what failed runs again, and post.d does not.
+    assert trace(site)[ran:] == [f"bad cli {id}"] * 8
+
+    add_hook(site, "deploy.d", "20-bad", f"echo good {says}")
+    retry_is_due(site)
+    done = site.oam_refresh()
+    assert (done.returncode, done.stdout) == (DONE, "default: the deploy hooks ran\n")
+    assert trace(site)[-1] == f"good {id}"
+    status = site.get("/status").data
+    assert status["hookError"] is None and status["lastHookFailure"] is None
+    assert 'oam_hooks_failed{profile="default"} 0' in site.get("/metrics").raw.decode()
+    assert site.oam_refresh().returncode == NOTHING
+    assert site.sql("SELECT count(*) FROM rotation") == [(2,)]  # no other assistant
+
+
+def test_a_request_retries_deploy_hooks_beside_it(hooked):
+    site = hooked
+    add_hook(site, "deploy.d", "20-bad", "exit 3")
+    site.oam("initialize")
+    add_hook(site, "deploy.d", "20-bad", f"echo good >> {site.folder}/trace")
+    site.start()
+    site.get("/current")
+    retry_is_due(site)
+    site.get("/current")
+    eventually(lambda: site.get("/status").data["hookError"] is None)
+    assert trace(site)[-1] == "good" and len(trace(site)) == 4
+
+
+@pytest.mark.parametrize("mode, remedy", [(0o644, "chmod +x"), (0o757, "chmod o-w")])
+def test_a_hook_that_cannot_run_is_seen_until_it_can(hooked, mode, remedy):
+    site = hooked
+    add_hook(site, "deploy.d", "20-late", f"echo late >> {site.folder}/trace")
+    hook = site.folder / "hooks/deploy.d/20-late"
+    hook.chmod(mode)
+    (site.folder / "hooks/deploy.d/20-late~").write_text("of an editor")
+    doctor = site.oam("doctor", check=False).stdout
+    assert "deploy.d/20-late" in doctor and remedy in doctor
+    assert "ignored: deploy.d/20-late~" in doctor
+    site.oam("initialize")
+    status = json.loads(site.oam("status", "--json").stdout)
+    assert status["hookError"].startswith("Hook deploy.d/20-late ")
+    assert remedy in status["hookError"]
+    hook.chmod(0o755)
+    retry_is_due(site)
+    assert site.oam_refresh().returncode == DONE
+    assert trace(site)[-1] == "late" and len(trace(site)) == 4
+    assert json.loads(site.oam("status", "--json").stdout)["hookError"] is None
+
+
+def test_a_hooks_folder_that_is_not_there(make_site):
+    """Nothing is lost: the hooks run when it appears."""
+    site = make_site({"OAM_HOOKS_DIR": "hooks"}, start=False)
+    site.oam("initialize")
+    assert "OAM_HOOKS_DIR" in json.loads(site.oam("status", "--json").stdout)["hookError"]
+    assert site.oam_refresh().returncode == NOTHING
+    add_hook(site, "deploy.d", "x", f"echo x >> {site.folder}/trace")
+    retry_is_due(site)
+    assert site.oam_refresh().returncode == DONE
+    assert trace(site) == ["x"]
+    # A failure of pre.d is over with the next attempt.
+    assert "pre.d" in json.loads(site.oam("status", "--json").stdout)["hookError"]
+    site.oam("refresh")
+    assert json.loads(site.oam("status", "--json").stdout)["hookError"] is None
+
+
+def test_hooks_that_are_not_wanted_any_more(hooked):
+    site = hooked
+    add_hook(site, "deploy.d", "20-bad", "exit 3")
+    site.oam("initialize")
+    site.set_env({})
+    retry_is_due(site)
+    assert site.oam_refresh().returncode == DONE
+    assert json.loads(site.oam("status", "--json").stdout)["hookError"] is None
 
 
 def test_post_hooks_also_after_a_failure(make_site):
@@ -310,6 +423,13 @@ def test_deploy_hook_of_the_command_line(site):
     hook = f'echo "$OAM_REASON $OAM_ASSISTANT_ID ${{JWT_SECRET:-clean}}" >> {site.folder}/trace'
     id = site.oam("refresh", "--deploy-hook", hook, JWT_SECRET="x" * 40).stdout.strip()
     assert trace(site) == [f"cli {id} clean"]
+    # One that fails is seen until the next refresh; nobody keeps the command.
+    done = site.oam("refresh", "--deploy-hook", "exit 4")
+    assert "Hook --deploy-hook ended with exit status 4" in done.stderr
+    assert "--deploy-hook" in json.loads(site.oam("status", "--json").stdout)["hookError"]
+    assert site.sql("SELECT hook_at FROM profile") == [(0,)]
+    site.oam("refresh")
+    assert json.loads(site.oam("status", "--json").stdout)["hookError"] is None
 
 
 # ---- a week ----

@@ -643,8 +643,8 @@ def test_cleanup_finds_what_only_its_tag_shows(site, upstream):
     foreign = stray("another", "x" * 22)
     making = stray(tag, "m" * 22)
     site.sql(
-        "INSERT INTO rotation (profile_id, reason, nonce, config, started_at) "
-        f"VALUES (1, 'api', '{'m' * 22}', '{{}}', 1)"
+        "INSERT INTO rotation (profile_id, reason, nonce, started_at) "
+        f"VALUES (1, 'api', '{'m' * 22}', 1)"
     )
     dry = site.post("/cleanup", {"keepCount": 2, "dryRun": True}).data
     assert dry["deletedAssistants"] == [strays[0]]

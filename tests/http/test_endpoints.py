@@ -46,6 +46,8 @@ STATUS = {
     "lastFailure": (WHEN, None),
     "published": bool,
     "publishError": (str, None),
+    "hookError": (str, None),
+    "lastHookFailure": (WHEN, None),
     "assistants": int,
     "keepCount": int,
     "environmentKey": str,

@@ -27,6 +27,7 @@ def test_every_error_code_is_described():
         "file_busy",
         "refresh_interrupted",
         "not_published",
+        "hook_failed",
         "not_hosted_here",  # of /v1 alone
     }
     assert set(described["properties"]["code"]["enum"]) == set(rows) - only_inside

@@ -406,8 +406,8 @@ def interrupted(site, created):
     """The state that a refresh leaves that dies right after its create, or before it."""
     config = json.dumps({"model": "gpt-4o", "name": "Interrupted"})
     site.sql(
-        "INSERT INTO rotation (profile_id, reason, nonce, config, overrides, started_at) "
-        "VALUES (1, 'api', 'nonceOfTheDead', ?1, ?1, 1)",
+        "INSERT INTO rotation (profile_id, reason, nonce, overrides, started_at) "
+        "VALUES (1, 'api', 'nonceOfTheDead', ?, 1)",
         config,
     )
     if created:

@@ -318,7 +318,7 @@ def test_an_older_schema_is_brought_up_to_date(make_site):
         )
     store.close()
     assert site.oam("current", check=False).returncode == 1
-    assert "schema 1 -> 2" in site.oam("migrate").stderr
+    assert "schema 1 -> 3" in site.oam("migrate").stderr
     assert site.sql("SELECT assistants FROM profile") == [(1,)]
     assert site.oam("current").stdout == "asst_old\n"
     site.sql("UPDATE profile SET interval_ms = 0")

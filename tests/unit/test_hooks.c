@@ -19,6 +19,8 @@ static const struct hook hook = { .profile = "default",
 				  .previous_id = "asst_old",
 				  .reason = "cron" };
 
+static struct json_object *failed; /* of the last run: {name, error} */
+
 static int setup(void **state)
 {
 	char stage[96];
@@ -34,6 +36,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	json_object_put(failed);
+	failed = NULL;
 	temp_folder_remove(folder);
 	return 0;
 }
@@ -51,9 +55,37 @@ static void add_hook(const char *name, mode_t mode, const char *script)
 	assert_int_equal(chmod(path, mode), 0);
 }
 
+/* Runs `only`, NULL: all; how many failed. */
+static int run_only(struct json_object *only, int64_t limit)
+{
+	struct oam_error err = { 0 };
+	struct hooks_stage stage = {
+		.folder = folder, .name = HOOKS_DEPLOY, .limit = limit, .only = only
+	};
+	int count;
+
+	json_object_put(failed);
+	stage.failed = failed = json_new_array(&err);
+	count = hooks_run(&stage, &hook, &err);
+	assert_ok(error_result(&err));
+	assert_int_equal(json_object_array_length(failed), count);
+	return count;
+}
+
 static int run(int64_t limit)
 {
-	return hooks_run(folder, HOOKS_DEPLOY, &hook, limit);
+	return run_only(NULL, limit);
+}
+
+/* What is kept of the last run's failure number `i`. */
+static void assert_failed(size_t i, const char *name, const char *error)
+{
+	struct json_object *entry = json_object_array_get_idx(failed, i);
+
+	assert_string_equal(json_member_string(entry, "name"), name);
+	if (!strstr(json_member_string(entry, "error"), error))
+		fail_msg("'%s' is not in '%s'", error,
+			 json_member_string(entry, "error"));
 }
 
 static void assert_output(const char *expected)
@@ -77,9 +109,77 @@ static void test_order_and_choice(void **state)
 	add_hook(".hidden", 0755, "echo hidden >> $OUT");
 	add_hook("old~", 0755, "echo old >> $OUT");
 	add_hook("x.dpkg-new", 0755, "echo new >> $OUT");
-	add_hook("not-executable", 0644, "echo no >> $OUT");
+	add_hook("x.dpkg-old", 0644, "echo old >> $OUT");
+	add_hook("#x#", 0644, "echo old >> $OUT");
+	add_hook("README", 0644, "for people");
 	assert_int_equal(run(5000), 0);
 	assert_output("a\nb\nZ\nz\n");
+}
+
+/* None of them is silent. */
+static void test_what_cannot_run(void **state)
+{
+	char link[128];
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s/%s/c-link", folder, HOOKS_DEPLOY);
+	add_hook("a-no-mode", 0644, "echo no >> $OUT");
+	add_hook("b-status", 0755, "exit 3");
+	assert_int_equal(symlink("/nowhere", link), 0);
+	add_hook("d-signal", 0755, "kill -9 $$");
+	add_hook("e-fine", 0755, "echo fine >> $OUT");
+	add_hook("f\x1b[2J\xff", 0755, "exit 1");
+	assert_int_equal(run(5000), 5);
+	assert_failed(
+		0, "a-no-mode",
+		"Hook deploy.d/a-no-mode is not executable: chmod +x it, or remove it.");
+	assert_failed(1, "b-status", "ended with exit status 3");
+	assert_failed(2, "c-link", "cannot be reached");
+	assert_failed(3, "d-signal", "was ended by signal 9");
+	assert_failed(4, "f\x1b[2J\xff", "Hook deploy.d/f?[2J ended");
+	assert_output("fine\n");
+}
+
+static void test_only_some_run(void **state)
+{
+	struct json_object *only = parse("[\"b\",\"gone\"]");
+
+	(void)state;
+	add_hook("a", 0755, "echo a >> $OUT");
+	add_hook("b", 0755, "echo b >> $OUT; exit 1");
+	assert_int_equal(run_only(only, 5000), 1);
+	assert_failed(0, "b", "exit status 1");
+	assert_output("b\n");
+	json_object_put(only);
+	only = parse("[\"\"]"); /* the folder could not be read: all of them */
+	assert_int_equal(run_only(only, 5000), 1);
+	assert_output("b\na\nb\n");
+	json_object_put(only);
+}
+
+static void note(const char *name, const char *problem, bool ignored, void *context)
+{
+	char *text = context;
+
+	sprintf(text + strlen(text), "%s%s%s;", name, ignored ? " ignored" : "",
+		problem ? " bad" : "");
+}
+
+static void test_inspection(void **state)
+{
+	char text[512] = "";
+
+	(void)state;
+	add_hook("good", 0755, "echo no >> $OUT");
+	add_hook("bad", 0644, "echo no >> $OUT");
+	add_hook("old~", 0755, "echo no >> $OUT");
+	hooks_inspect(folder, note, text);
+	assert_string_equal(text,
+			    "deploy.d/bad bad;deploy.d/good;deploy.d/old~ ignored;");
+	assert_int_equal(access(output, F_OK), -1);
+	text[0] = '\0';
+	hooks_inspect("/nowhere", note, text);
+	assert_string_equal(text, "pre.d bad;deploy.d bad;post.d bad;");
 }
 
 static void test_a_clean_environment(void **state)
@@ -203,22 +303,41 @@ static void test_what_everybody_may_write_is_refused(void **state)
 	assert_int_equal(run(5000), 0);
 }
 
-static void test_no_folder_has_no_hooks(void **state)
+/* A stage may be missing. The folder of them all was set, and may not. */
+static void test_folders_that_are_missing(void **state)
 {
+	struct hooks_stage stage = { .folder = folder, .name = HOOKS_PRE, .limit = 5000 };
+	struct oam_error err = { 0 };
+	char path[96];
+
 	(void)state;
-	assert_int_equal(hooks_run(folder, HOOKS_PRE, &hook, 5000), 0);
-	assert_int_equal(hooks_run("/nowhere", HOOKS_PRE, &hook, 5000), 0);
+	assert_int_equal(hooks_run(&stage, &hook, &err), 0);
+	stage.folder = "/nowhere";
+	assert_int_equal(hooks_run(&stage, &hook, &err), 1);
+	stage.folder = folder;
+	snprintf(path, sizeof(path), "%s/%s", folder, HOOKS_PRE);
+	assert_int_equal(close(open(path, O_WRONLY | O_CREAT, 0644)), 0);
+	assert_int_equal(hooks_run(&stage, &hook, &err), 1); /* a file */
+	assert_int_equal(chmod(folder, 0777), 0); /* the stage could be put aside */
+	add_hook("evil", 0755, "echo evil >> $OUT");
+	assert_int_equal(run(5000), 1);
+	assert_failed(0, "", "may be changed by everybody");
+	assert_int_equal(chmod(folder, 0700), 0);
 }
 
 static void test_a_command(void **state)
 {
+	struct oam_error err = { 0 };
+	struct hooks_stage stage = { .name = HOOKS_COMMAND, .limit = 5000 };
 	char command[160];
 
 	(void)state;
+	stage.failed = failed = json_new_array(&err);
 	snprintf(command, sizeof(command), "echo \"$OAM_ASSISTANT_ID\" > %s", output);
-	assert_int_equal(hooks_run_command(command, &hook, 5000), 0);
+	assert_int_equal(hooks_run_command(command, &stage, &hook, &err), 0);
 	assert_output("asst_new\n");
-	assert_int_equal(hooks_run_command("exit 5", &hook, 5000), 1);
+	assert_int_equal(hooks_run_command("exit 5", &stage, &hook, &err), 1);
+	assert_failed(0, "--deploy-hook", "Hook --deploy-hook ended with exit status 5");
 }
 
 /* Whoever ignores SIGCHLD, or has other children, still learns how a hook ended. */
@@ -253,7 +372,10 @@ int main(void)
 		TEST(test_a_flood_of_output),
 		TEST(test_a_background_process_is_not_waited_for),
 		TEST(test_what_everybody_may_write_is_refused),
-		TEST(test_no_folder_has_no_hooks),
+		TEST(test_folders_that_are_missing),
+		TEST(test_what_cannot_run),
+		TEST(test_only_some_run),
+		TEST(test_inspection),
 		TEST(test_a_command),
 		TEST(test_other_children_and_signals),
 	};

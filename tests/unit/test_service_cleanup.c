@@ -185,7 +185,6 @@ static void test_initialize_passes_over_what_was_deleted_meanwhile(void **state)
 /* It is hosted already, but its rotation has not recorded it yet. */
 static void test_what_a_rotation_is_making_stays(void **state)
 {
-	struct json_object *config = parse("{\"model\":\"m\"}");
 	struct oam_error err = { 0 };
 	struct profile profile;
 	int64_t rotation;
@@ -193,7 +192,7 @@ static void test_what_a_rotation_is_making_stays(void **state)
 	(void)state;
 	assert_ok(service_profile(t->service, PROFILE_DEFAULT, &profile, &err));
 	assert_ok(store_rotation_start(t->temp.store, profile.id, REASON_CLI, "making",
-				       config, NULL, "", clock_now(), &rotation, &err));
+				       NULL, "", clock_now(), &rotation, &err));
 	host("{\"oam_nonce\":\"making\"}");
 	host("{}");
 	host("{}");
@@ -201,7 +200,6 @@ static void test_what_a_rotation_is_making_stays(void **state)
 	assert_ok(store_rotation_end(t->temp.store, rotation, "abandoned", NULL,
 				     clock_now(), &err));
 	assert_int_equal(clean_all(), 1);
-	json_object_put(config);
 }
 
 /* Applications read it until the files name the next one. */
@@ -216,11 +214,14 @@ static void test_what_the_files_name_stays(void **state)
 	memcpy(id, refresh.new_id, sizeof(id));
 	assert_ok(service_refresh(t->service, PROFILE_DEFAULT, &refresh, &err));
 	assert_ok(service_profile(t->service, PROFILE_DEFAULT, &profile, &err));
-	assert_ok(store_profile_published(t->temp.store, profile.id, id, &err));
+	memcpy(profile.current, id, sizeof(id));
+	assert_ok(store_profile_published(t->temp.store, &profile, false, clock_now(),
+					  &err));
 	assert_int_equal(clean_all(), 0);
 	assert_true(is_there());
-	assert_ok(
-		store_profile_published(t->temp.store, profile.id, refresh.new_id, &err));
+	memcpy(profile.current, refresh.new_id, sizeof(refresh.new_id));
+	assert_ok(store_profile_published(t->temp.store, &profile, false, clock_now(),
+					  &err));
 	assert_int_equal(clean_all(), 1);
 	assert_false(is_there());
 }

@@ -274,7 +274,6 @@ static void test_strays(void **state)
 /* One that a rotation is making now has our tag already, but no row yet. */
 static void test_what_is_being_made_is_no_stray(void **state)
 {
-	struct json_object *config = parse("{\"model\":\"m\"}");
 	struct oam_error err = { 0 };
 	char deleted[256];
 	int64_t rotation;
@@ -282,13 +281,12 @@ static void test_what_is_being_made_is_no_stray(void **state)
 	(void)state;
 	put_stray("asst_making", ",\"" ASSISTANT_META_NONCE "\":\"now\"");
 	refresh(PROFILE_DEFAULT);
-	assert_ok(store_rotation_start(t->temp.store, 1, REASON_CLI, "now", config, NULL,
+	assert_ok(store_rotation_start(t->temp.store, 1, REASON_CLI, "now", NULL,
 				       "asst_far1", clock_now(), &rotation, &err));
 	assert_int_equal(clean((struct service_cleanup){ .keep_count = 1 }, deleted),
 			 OAM_OK);
 	assert_string_equal(deleted, "");
 	assert_true(has("asst_making"));
-	json_object_put(config);
 }
 
 static void test_a_list_that_fails(void **state)

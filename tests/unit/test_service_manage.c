@@ -192,47 +192,61 @@ static void test_pages_know_whether_more_follow(void **state)
 		"3", true);
 }
 
-/* Another process changes the same assistant between our change and our bookkeeping. */
-static int modify_twice(struct upstream *upstream, const char *id,
-			struct json_object *changes, struct json_object **assistant,
-			struct oam_error *err)
+/* What another process sees between our change and what the profile takes over of it. */
+static int modify_and_look(struct upstream *upstream, const char *id,
+			   struct json_object *changes, struct json_object **assistant,
+			   struct oam_error *err)
 {
-	struct json_object *other = parse(
-		"{\"description\":\"theirs\",\"model\":\"theirs\"}");
-	struct json_object *ignored;
+	struct assistant row;
 
-	fixture->real.modify(upstream, id, changes, assistant, err);
-	fixture->real.modify(upstream, id, other, &ignored, err);
-	json_object_put(ignored);
-	json_object_put(other);
-	return error_result(err);
+	assert_int_equal(fixture->real.modify(upstream, id, changes, assistant, err), 0);
+	assert_int_equal(store_assistant_find(fixture->temp.store, id, &row, err), 1);
+	assert_string_not_equal(json_member_string(row.config, "name"), "ours");
+	assistant_release(&row);
+	return 0;
 }
 
-static void test_a_concurrent_change_is_kept(void **state)
+static int modify_and_fail(struct upstream *upstream, const char *id,
+			   struct json_object *changes, struct json_object **assistant,
+			   struct oam_error *err)
+{
+	assert_int_equal(fixture->real.modify(upstream, id, changes, assistant, err), 0);
+	return error_set(err, STORE_FAILED, NULL);
+}
+
+static void assert_names(const char *id, const char *name)
+{
+	struct json_object *assistant, *config;
+	struct oam_error err = { 0 };
+	struct profile profile;
+
+	assert_ok(service_details(fixture->service, NULL, id, &assistant, &err));
+	assert_string_equal(json_member_string(assistant, "name"), name);
+	assert_ok(service_profile(fixture->service, PROFILE_DEFAULT, &profile, &err));
+	assert_ok(store_profile_config(fixture->temp.store, profile.id, &config, &err));
+	assert_string_equal(json_member_string(config, "name"), name);
+	json_object_put(assistant);
+	json_object_put(config);
+}
+
+/* The assistant and its profile change together, or not at all. */
+static void test_an_update_is_one_transaction(void **state)
 {
 	struct fixture *f = *state;
 	char id[ASSISTANT_ID_SIZE], metadata[4096];
 	struct oam_error err = { 0 };
-	struct json_object *now, *config;
-	struct profile profile;
 
 	assert_ok(service_initialize(f->service, PROFILE_DEFAULT, id, &err));
-	f->service->upstream->modify = modify_twice;
-	assert_int_equal(update(f->service, id, "{\"name\":\"ours\",\"model\":\"ours\"}",
-				metadata),
-			 OAM_OK);
-	assert_ok(service_details(f->service, NULL, id, &now, &err));
-	assert_string_equal(json_member_string(now, "name"), "ours");
-	assert_string_equal(json_member_string(now, "description"), "theirs");
-	assert_string_equal(json_member_string(now, "model"), "theirs");
-	json_object_put(now);
-
-	/* What they changed after us, they bring to the profile themselves. */
-	assert_ok(service_profile(f->service, PROFILE_DEFAULT, &profile, &err));
-	assert_ok(store_profile_config(f->temp.store, profile.id, &config, &err));
-	assert_string_equal(json_member_string(config, "name"), "ours");
-	assert_string_equal(json_member_string(config, "model"), "gpt-4o-mini");
-	json_object_put(config);
+	f->service->upstream->modify = modify_and_fail;
+	assert_int_equal(update(f->service, id, "{\"name\":\"ours\"}", metadata),
+			 OAM_E_STORE_FAILED);
+	assert_names(id, "Invoice Translation Assistant");
+	f->service->upstream->modify = modify_and_look;
+	assert_int_equal(update(f->service, id, "{\"name\":\"ours\"}", metadata), OAM_OK);
+	assert_names(id, "ours");
+	assert_int_equal(update(f->service, "asst_none", "{}", metadata),
+			 OAM_E_ASSISTANT_NOT_FOUND);
+	assert_false(store_is_in_transaction(f->service->store));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -244,7 +258,7 @@ int main(void)
 		TEST(test_pairs_of_another_manager_are_its_own),
 		TEST(test_room_for_metadata),
 		TEST(test_pages_know_whether_more_follow),
-		TEST(test_a_concurrent_change_is_kept),
+		TEST(test_an_update_is_one_transaction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,10 @@ static void test_names_of_variables(void **state)
 		{ "A=", OAM_E_INVALID_PARAMETER },
 		{ "JWT_SECRET", OAM_E_INVALID_PARAMETER },
 		{ "OAM_ANYTHING", OAM_E_INVALID_PARAMETER },
+		{ "jwt_secret", OAM_E_INVALID_PARAMETER },
+		{ "oam_anything", OAM_E_INVALID_PARAMETER },
+		{ "OPENAI_ASSISTANT_ID", OAM_E_INVALID_PARAMETER },
+		{ "openai_assistant_id", OAM_E_INVALID_PARAMETER },
 	};
 	char long_key[PROFILE_KEY_SIZE + 1] = "";
 	struct service_profile_change change = { .env_key = long_key };
@@ -79,10 +83,92 @@ static void test_a_key_is_one_profiles_own(void **state)
 	assert_int_equal(set("a", &one).code, OAM_OK);
 	assert_int_equal(set("b", &two).code, OAM_OK);
 	err = set("b", &one);
-	assert_int_equal(err.code, OAM_E_CONFLICT);
-	assert_non_null(strstr(err.message, "has this key already"));
+	assert_int_equal(err.code, OAM_E_KEY_TAKEN);
+	assert_non_null(strstr(err.message, "Profile 'a' has the name 'ONE'"));
 	assert_string_equal(find("b").env_key, "TWO");
-	assert_int_equal(set("c", &two).code, OAM_E_CONFLICT);
+	assert_int_equal(set("c", &two).code, OAM_E_KEY_TAKEN);
+}
+
+/* Also where another one makes it, or the case of letters makes no difference. */
+static void test_keys_that_are_nearly_the_same(void **state)
+{
+	struct service_profile_change none = { 0 }, lower = { .env_key = "one" },
+				      upper = { .env_key = "ONE" };
+	struct oam_error err;
+
+	(void)state;
+	assert_int_equal(set("a-b", &none).code, OAM_OK);
+	err = set("a_b", &none);
+	assert_int_equal(err.code, OAM_E_KEY_TAKEN);
+	assert_non_null(strstr(err.message, "Profile 'a-b' has the name "
+					    "'OPENAI_ASSISTANT_ID_A_B'"));
+	assert_non_null(strstr(err.message, "oam profile set a_b --env-key NAME"));
+	assert_int_equal(set("x", &lower).code, OAM_OK);
+	assert_int_equal(set("y", &upper).code, OAM_E_KEY_TAKEN);
+	assert_int_equal(set("x", &upper).code, OAM_OK); /* its own */
+}
+
+/* As a store of an older version may have it: the message says which profile to change. */
+static void test_the_default_key_was_given_away(void **state)
+{
+	struct service_profile_change change = { .env_key = "OTHER" };
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+	struct profile profile;
+
+	(void)state;
+	assert_ok(store_profile_add(t->temp.store, "x", config, "OPENAI_ASSISTANT_ID", 1,
+				    &err));
+	assert_int_equal(service_profile(t->service, PROFILE_DEFAULT, &profile, &err),
+			 -1);
+	assert_int_equal(err.code, OAM_E_KEY_TAKEN);
+	assert_non_null(strstr(err.message, "oam profile set x --env-key NAME"));
+	assert_int_equal(set("x", &change).code, OAM_OK);
+	assert_string_equal(find(PROFILE_DEFAULT).env_key, "OPENAI_ASSISTANT_ID");
+	json_object_put(config);
+}
+
+/* The number of a profile that is gone may be given to another one. */
+static void test_a_lease_of_a_profile_that_is_gone(void **state)
+{
+	struct service_profile_change none = { 0 };
+	struct oam_error err = { 0 };
+	struct profile before;
+	struct lease lease;
+
+	(void)state;
+	assert_int_equal(set("x", &none).code, OAM_OK);
+	before = find("x");
+	assert_ok(service_profile_remove(t->service, "x", &err));
+	assert_int_equal(service_lease_try(t->service, &before, &lease, &err), -1);
+	assert_int_equal(err.code, OAM_E_PROFILE_NOT_FOUND);
+	err = (struct oam_error){ 0 };
+	assert_int_equal(set("y", &none).code, OAM_OK);
+	assert_int_equal(find("y").id, before.id);
+	assert_int_equal(service_lease_try(t->service, &before, &lease, &err), -1);
+	assert_int_equal(err.code, OAM_E_PROFILE_NOT_FOUND);
+}
+
+/* The next profile is not the one that was meant. */
+static void test_only_the_profile_that_was_meant_is_delivered(void **state)
+{
+	struct service_profile_change none = { 0 };
+	struct oam_error err = { 0 };
+	char id[ASSISTANT_ID_SIZE];
+	struct profile x;
+
+	(void)state;
+	assert_ok(service_initialize(t->service, PROFILE_DEFAULT, id, &err));
+	assert_int_equal(set("x", &none).code, OAM_OK);
+	x = find("x");
+	assert_int_equal(set("y", &none).code, OAM_OK);
+	assert_ok(service_initialize(t->service, "y", id, &err));
+	assert_ok(service_profile_remove(t->service, "x", &err));
+	assert_ok(store_profile_publish_at(t->temp.store, find("y").id, 1, &err));
+	service_deliver_soon(t->service, x.id);
+	assert_int_equal(find("y").publish_at, 1);
+	service_deliver_soon(t->service, find("y").id);
+	assert_int_equal(find("y").publish_at, 0);
 }
 
 /* The files have the id under the old name until they are written again. */
@@ -276,6 +362,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_names_of_variables),
 		TEST(test_a_key_is_one_profiles_own),
+		TEST(test_keys_that_are_nearly_the_same),
+		TEST(test_the_default_key_was_given_away),
+		TEST(test_a_lease_of_a_profile_that_is_gone),
+		TEST(test_only_the_profile_that_was_meant_is_delivered),
 		TEST(test_only_another_key_publishes),
 		TEST(test_numbers_out_of_range),
 		TEST(test_configurations),

@@ -259,16 +259,14 @@ static void promote_meanwhile(void)
 
 static void fail_meanwhile(void)
 {
-	struct json_object *config = parse("{\"model\":\"m\"}");
 	struct oam_error err = { 0 }, cause = { 0 };
 	int64_t rotation;
 
 	error_set(&cause, UPSTREAM_FAILED, NULL, "theirs");
-	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", config, NULL,
-				       "", clock_now(), &rotation, &err));
+	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", NULL, "",
+				       clock_now(), &rotation, &err));
 	assert_ok(store_rotation_end(t->temp.store, rotation, "failed", &cause,
 				     clock_now(), &err));
-	json_object_put(config);
 }
 
 /* Between the look and the lease, another process did all that there was to do. */
@@ -324,7 +322,6 @@ static void test_another_failed(void **state)
 static void test_another_is_at_it(void **state)
 {
 	struct profile profile = profile_of(PROFILE_DEFAULT);
-	struct json_object *config = parse("{\"model\":\"m\"}");
 	struct oam_error err = { 0 };
 	int64_t rotation, start;
 	struct lease lease;
@@ -334,13 +331,12 @@ static void test_another_is_at_it(void **state)
 	start = skipped;
 	assert_int_equal(refresh(), OAM_E_REFRESH_RUNNING);
 	assert_true(skipped > start);
-	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", config, NULL,
-				       "", clock_now(), &rotation, &err));
+	assert_ok(store_rotation_start(t->temp.store, 1, REASON_API, "n", NULL, "",
+				       clock_now(), &rotation, &err));
 	start = skipped;
 	assert_int_equal(refresh(), OAM_E_REFRESH_RUNNING);
 	assert_int_equal(skipped, start);
 	service_lease_release(t->service, &lease);
-	json_object_put(config);
 }
 
 /* ---- files ---- */
@@ -569,6 +565,155 @@ static void test_a_configuration_that_is_none(void **state)
 	}
 }
 
+static void set_config(const char *text)
+{
+	struct json_object *config = parse(text);
+	struct oam_error err = { 0 };
+
+	assert_ok(store_profile_set_config(t->temp.store, profile_of(PROFILE_DEFAULT).id,
+					   config, &err));
+	json_object_put(config);
+}
+
+static size_t count_failed(void)
+{
+	struct json_object *rows;
+	struct oam_error err = { 0 };
+	size_t failed = 0;
+
+	assert_ok(service_history(t->service, PROFILE_DEFAULT, 0, &rows, &err));
+	for (size_t i = 0; i < json_object_array_length(rows); i++)
+		failed += strcmp(json_member_string(json_object_array_get_idx(rows, i),
+						    "outcome"),
+				 "failed") == 0;
+	json_object_put(rows);
+	return failed;
+}
+
+/* It is a failure as any other: it is seen, and not tried again at once. */
+static void test_a_refresh_that_cannot_start(void **state)
+{
+	struct json_object *overrides = parse("{\"metadata\":{" PAIRS "}}");
+	char id[ASSISTANT_ID_SIZE];
+	struct profile profile;
+
+	(void)state;
+	assert_int_equal(current(id), OAM_OK);
+	set_config("{\"model\":5}");
+	make_due(PROFILE_DEFAULT);
+	for (int64_t n = 1; n <= 8; n++) {
+		int64_t pause = (n < 7 ? INT64_C(1) << (n - 1) : 60) * CLOCK_MINUTE;
+
+		t->service->asked_at = 0;
+		assert_int_equal(current(id), OAM_OK);
+		assert_true(service_renewal_wanted(t->service));
+		assert_int_equal(renew(NULL), OAM_E_INVALID_TYPE);
+		profile = profile_of(PROFILE_DEFAULT);
+		assert_int_equal(profile.failures, n);
+		assert_int_equal(count_failed(), n);
+		assert_non_null(strstr(profile.last_error, "'config.model'"));
+		assert_true(profile.retry_at <= clock_now() + pause &&
+			    profile.retry_at > clock_now() + pause - CLOCK_MINUTE / 2);
+		t->service->asked_at = 0;
+		assert_int_equal(current(id), OAM_OK);
+		assert_false(service_renewal_wanted(t->service));
+		assert_int_equal(renew(NULL), OAM_OK);
+		/* Who asks for it meanwhile hears it, and adds no line for it. */
+		assert_int_equal(refresh(), OAM_E_INVALID_TYPE);
+		assert_int_equal(count_failed(), n);
+		skipped += pause;
+	}
+	set_config("{\"model\":\"m\"}");
+	assert_int_equal(refresh_with(overrides), OAM_E_TOO_MANY_PROPERTIES);
+	assert_int_equal(count_failed(), 8);
+	assert_int_equal(renew(NULL), OAM_OK);
+	profile = profile_of(PROFILE_DEFAULT);
+	assert_int_equal(profile.failures, 0);
+	assert_string_equal(profile.last_error, "");
+	json_object_put(overrides);
+}
+
+/* Nor whatever else keeps a renewal from its work. */
+static void test_a_renewal_that_cannot_start(void **state)
+{
+	char id[ASSISTANT_ID_SIZE];
+	struct oam_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(current(id), OAM_OK);
+	make_due(PROFILE_DEFAULT);
+	assert_ok(store_profile_publish_at(t->temp.store, 1, 1, &err));
+	assert_ok(store_profile_hook_at(t->temp.store, 1, 1, &err));
+	unlink(t->lock_file);
+	assert_int_equal(mkdir(t->lock_file, 0700), 0);
+	assert_int_equal(renew(NULL), OAM_E_STORE_FAILED);
+	assert_int_equal(profile_of(PROFILE_DEFAULT).failures, 1);
+	assert_int_equal(profile_of(PROFILE_DEFAULT).publish_failures, 1);
+	assert_int_equal(current(id), OAM_OK);
+	assert_false(service_renewal_wanted(t->service));
+	assert_int_equal(renew(NULL), OAM_OK); /* nothing is due now */
+	assert_int_equal(rmdir(t->lock_file), 0);
+	skipped += 2 * CLOCK_MINUTE;
+	assert_int_equal(renew(NULL), OAM_OK);
+	assert_int_equal(profile_of(PROFILE_DEFAULT).failures, 0);
+	assert_int_equal(profile_of(PROFILE_DEFAULT).publish_at, 0);
+}
+
+/* A safety net: requests do not start one renewal after the other. */
+static void test_requests_ask_now_and_then(void **state)
+{
+	char id[ASSISTANT_ID_SIZE];
+
+	(void)state;
+	assert_int_equal(current(id), OAM_OK);
+	make_due(PROFILE_DEFAULT);
+	assert_int_equal(current(id), OAM_OK);
+	assert_true(service_renewal_wanted(t->service));
+	assert_int_equal(current(id), OAM_OK);
+	assert_false(service_renewal_wanted(t->service));
+	skipped += 6 * CLOCK_SECOND;
+	assert_int_equal(current(id), OAM_OK);
+	assert_true(service_renewal_wanted(t->service));
+}
+
+/* Another profile takes it between our look and our transaction. */
+static int retrieve_taken(struct upstream *u, const char *id,
+			  struct json_object **assistant, struct oam_error *result)
+{
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+
+	t->service->upstream->retrieve = t->real.retrieve;
+	t->real.retrieve(u, id, assistant, result);
+	assert_ok(store_assistant_own(t->temp.store, id, UPSTREAM_EMBEDDED, config, 1,
+				      profile_of("x").id, LABEL_PENDING, 1, &err));
+	assert_ok(
+		store_assistant_promote(t->temp.store, profile_of("x").id, id, 1, &err));
+	json_object_put(config);
+	return error_result(result);
+}
+
+static void test_another_profile_adopts_it_first(void **state)
+{
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+	char id[ASSISTANT_ID_SIZE];
+
+	(void)state;
+	profile_of(PROFILE_DEFAULT);
+	add_profile("x");
+	assert_ok(store_assistant_add(t->temp.store, "asst_both", UPSTREAM_EMBEDDED,
+				      config, 1, &err));
+	write_env("OPENAI_ASSISTANT_ID=asst_both\n");
+	t->service->upstream->retrieve = retrieve_taken;
+	assert_int_equal(current(id), OAM_OK);
+	assert_string_not_equal(id, "asst_both");
+	assert_string_equal(profile_of("x").current, "asst_both");
+	t->service->upstream->retrieve = retrieve_taken;
+	assert_int_equal(adopt("asst_both"), OAM_E_CONFLICT);
+	json_object_put(config);
+}
+
 /* ---- a pass over all profiles ---- */
 
 /* What does not go away by itself is told, whichever profile comes first. */
@@ -677,6 +822,10 @@ int main(void)
 		TEST(test_another_attempt_to_create),
 		TEST(test_overrides_that_the_server_refuses),
 		TEST(test_a_configuration_that_is_none),
+		TEST(test_a_refresh_that_cannot_start),
+		TEST(test_a_renewal_that_cannot_start),
+		TEST(test_requests_ask_now_and_then),
+		TEST(test_another_profile_adopts_it_first),
 		TEST(test_the_graver_failure_is_told),
 		TEST(test_the_first_failure_is_told),
 		TEST(test_pauses_between_attempts),

@@ -371,7 +371,8 @@ static void test_surplus(void **state)
 	assert_surplus(store, profile.id, 1, 104, "[\"asst_2\",\"asst_1\",\"asst_0\"]");
 	assert_surplus(store, profile.id, 1, 105,
 		       "[\"asst_3\",\"asst_2\",\"asst_1\",\"asst_0\"]");
-	assert_ok(store_profile_published(store, profile.id, "asst_1", &err));
+	strcpy(profile.current, "asst_1");
+	assert_ok(store_profile_published(store, &profile, false, 106, &err));
 	assert_surplus(store, profile.id, 3, 0, "[\"asst_0\"]");
 	assert_surplus(store, profile.id, 5, 0, "[]");
 }
@@ -388,8 +389,8 @@ static void test_rotation_life(void **state)
 	int64_t id;
 
 	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 0);
-	assert_ok(store_rotation_start(store, profile.id, "api", "N1", config, config, "",
-				       5, &id, &err));
+	assert_ok(store_rotation_start(store, profile.id, "api", "N1", config, "", 5, &id,
+				       &err));
 	assert_int_equal(store_profile_find(store, "one", &profile, &err), 1);
 	assert_true(profile.unfinished);
 	assert_int_equal(store_rotation_open(store, profile.id, &rotation, &err), 1);
@@ -408,6 +409,134 @@ static void test_rotation_life(void **state)
 	assert_string_equal(again.message, cause.message);
 	assert_int_equal(store_rotation_failed(store, profile.id, 10, &again, &err), 0);
 	json_object_put(config);
+}
+
+static int64_t count(void **state, const char *sql)
+{
+	struct temp_store *temp = *state;
+	sqlite3_stmt *statement;
+	int64_t value;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(temp->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	value = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(db);
+	return value;
+}
+
+/* A rotation that ended at `at`, and made `new_id`; `at` 0: it did not end. */
+static void rotate(struct store *store, int64_t profile, const char *new_id, int64_t at)
+{
+	static int number;
+	struct json_object *overrides = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+	char nonce[16];
+	int64_t id;
+
+	snprintf(nonce, sizeof(nonce), "n%d", ++number);
+	assert_ok(store_rotation_start(store, profile, "api", nonce, overrides, "", 1,
+				       &id, &err));
+	assert_ok(store_rotation_created(store, id, new_id, &err));
+	if (at)
+		assert_ok(store_rotation_end(store, id, "done", NULL, at, &err));
+	json_object_put(overrides);
+}
+
+/* Neither the overrides nor what a deleted assistant was made from are kept. */
+static void test_history_has_no_configurations(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile profile = add_profile(store, "one");
+	struct json_object *config = parse(
+		"{\"model\":\"m\",\"name\":\"N\",\"instructions\":\"long\","
+		"\"metadata\":{\"a\":\"b\"}}");
+	struct oam_error err = { 0 };
+	struct assistant row;
+
+	rotate(store, profile.id, "asst_a", 5);
+	rotate(store, profile.id, "asst_b", 0);
+	assert_int_equal(count(state, "SELECT count(overrides) FROM rotation"), 1);
+	assert_int_equal(
+		count(state, "SELECT count(overrides) FROM rotation WHERE ended_at > 0"),
+		0);
+	assert_ok(store_assistant_add(store, "asst_a", "embedded", config, 1, &err));
+	assert_int_equal(store_assistant_delete(store, "asst_a", 5, &err), 1);
+	assert_int_equal(store_assistant_find(store, "asst_a", &row, &err), 1);
+	assert_string_equal(json_member_string(row.config, "name"), "N");
+	assert_string_equal(json_member_string(row.config, "model"), "m");
+	assert_string_equal(json_member_string(json_member(row.config, "metadata"), "a"),
+			    "b");
+	assert_null(json_member(row.config, "instructions"));
+	assistant_release(&row);
+	json_object_put(config);
+}
+
+static void test_old_history_is_pruned(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile one = add_profile(store, "one"), two = add_profile(store, "two");
+	struct oam_error err = { 0 };
+
+	own(store, "asst_previous", one.id, 1);
+	promote(store, "asst_previous", one.id, 1);
+	own(store, "asst_current", one.id, 2);
+	promote(store, "asst_current", one.id, 2);
+	rotate(store, one.id, "asst_previous", 10);
+	rotate(store, one.id, "asst_current", 11);
+	for (int i = 0; i < 5; i++)
+		rotate(store, one.id, "", 20);
+	rotate(store, one.id, "", 0);  /* is on its way */
+	rotate(store, two.id, "", 30); /* its only one */
+	rotate(store, one.id, "", 100);
+	for (int i = 0; i < 3; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "asst_%d", i);
+		add(store, id, 1);
+		assert_int_equal(store_assistant_delete(store, id, 40 + i, &err), 1);
+	}
+	assert_int_equal(store_history_prune(store, 20, 3, &err), 0); /* not so old */
+	assert_int_equal(count(state, "SELECT count(*) FROM rotation"), 10);
+	assert_int_equal(store_history_prune(store, 42, 3, &err), 1);
+	assert_int_equal(count(state, "SELECT count(*) FROM rotation"), 7);
+	assert_int_equal(
+		count(state, "SELECT count(*) FROM assistant WHERE label = 'deleted'"),
+		1);
+	assert_int_equal(store_history_prune(store, 42, 3, &err), 0);
+	assert_int_equal(count(state, "SELECT count(*) FROM rotation"), 5);
+	assert_int_equal(store_history_prune(store, 1000, 3, &err), 0);
+	assert_int_equal(count(state, "SELECT count(*) FROM rotation"), 5);
+	assert_int_equal(
+		count(state, "SELECT count(*) FROM rotation WHERE ended_at IS NULL"), 1);
+	assert_int_equal(
+		count(state, "SELECT count(*) FROM assistant WHERE label = 'deleted'"),
+		0);
+}
+
+/* Who publishes clears only what was due when he looked. */
+static void test_what_became_due_meanwhile_stays_due(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile one = add_profile(store, "one"), now;
+	struct oam_error err = { 0 };
+
+	strcpy(one.current, "asst_a");
+	assert_ok(store_profile_publish_at(store, one.id, 7, &err));
+	one.publish_at = 7;
+	assert_ok(store_profile_publish_at(store, one.id, 7, &err)); /* the same ms */
+	assert_ok(store_profile_published(store, &one, false, 8, &err));
+	assert_int_equal(store_profile_get(store, one.id, &now, &err), 1);
+	assert_string_equal(now.published, "asst_a");
+	assert_int_equal(now.publish_at, 8);
+	assert_ok(store_profile_published(
+		store, &(struct profile){ .id = one.id, .publish_at = 8 }, false, 8,
+		&err));
+	assert_int_equal(store_profile_get(store, one.id, &now, &err), 1);
+	assert_int_equal(now.publish_at, 0);
+	assert_int_equal(store_profile_get(store, one.id + 1, &now, &err), 0);
 }
 
 static void test_a_transaction_is_all_or_nothing(void **state)
@@ -521,6 +650,9 @@ int main(void)
 		TEST(test_a_cursor_outlives_its_assistant),
 		TEST(test_surplus),
 		TEST(test_rotation_life),
+		TEST(test_history_has_no_configurations),
+		TEST(test_old_history_is_pruned),
+		TEST(test_what_became_due_meanwhile_stays_due),
 		TEST(test_a_transaction_is_all_or_nothing),
 		TEST(test_an_error_stops_what_follows),
 		TEST(test_a_profile_is_never_stale),
