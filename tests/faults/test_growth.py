@@ -170,6 +170,7 @@ def test_memory_and_time_grow_with_the_input(start, place):
     (worker,) = asked.program.workers()
     at_rest, _ = memory(worker)
     for shape in asked.place.shapes:
+        asked.ask(asked.place.body("nulls", 1))  # what was there before is read, too
         for size in (10 * KB, 100 * KB, MB):
             body = asked.place.body(shape, size)
             pathlib.Path(f"/proc/{worker}/clear_refs").write_text("5")
@@ -233,7 +234,7 @@ def test_instructions_grow_with_the_body(start, name):
     shapes, sizes = (FEW, (3, 30)) if place.trees == THREE_TREES else (place.shapes, (10, 100))
     requests = []
     for shape in shapes:
-        # What was there before is read, too: so each shape begins with nothing much.
+        # Likewise each shape begins with nothing much before it.
         bodies = [place.body("nulls", 1)] + [place.body(shape, n * KB) for n in sizes]
         requests += [{"body": body} for body in bodies]
     assert_growth(count(start, name, requests), shapes, (1, *sizes))
