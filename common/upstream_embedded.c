@@ -129,7 +129,7 @@ static int remove_some(struct upstream *upstream, struct json_object *ids, size_
 	struct store *store = upstream->store;
 	size_t count = json_object_array_length(ids) - first;
 	struct oam_error result = { 0 };
-	bool removed[REMOVED_AT_ONCE];
+	bool removed[REMOVED_AT_ONCE] = { false };
 
 	if (count > REMOVED_AT_ONCE)
 		count = REMOVED_AT_ONCE;
