@@ -25,8 +25,8 @@ static void test_what_is_escaped(void **state)
 	expect_step("\xd8\x9c", 2, "\\u061c");
 	expect_step("\xe2\x80\x8e", 3, "\\u200e");
 	expect_step("\xe2\x80\xa8", 3, "\\u2028");
-	expect_step("\xe2\x80\xae", 3, "\\u202e");
-	expect_step("\xe2\x81\xa6", 3, "\\u2066");
+	expect_step("\xe2\x80\xae\xe2\x80\xac", 3, "\\u202e");
+	expect_step("\xe2\x81\xa6\xe2\x81\xa9", 3, "\\u2066");
 	expect_step("\xe2\x81\xa9", 3, "\\u2069");
 }
 
@@ -67,15 +67,15 @@ static void test_lines_of_the_log(void **state)
 		  "2J",
 		  "b",
 		  "x\xe2\x80\xae"
-		  "y",
+		  "y\xe2\x80\xac",
 		  "c", "\x9b", "d", "ü", NULL);
 	dup2(saved, STDERR_FILENO);
 	close(saved);
 	rewind(file);
 	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
 	fclose(file);
-	assert_non_null(
-		strstr(text, " a=\"\\u009b2J\" b=\"x\\u202ey\" c=\"\\x9b\" d=ü\n"));
+	assert_non_null(strstr(
+		text, " a=\"\\u009b2J\" b=\"x\\u202ey\\u202c\" c=\"\\x9b\" d=ü\n"));
 }
 
 int main(void)
