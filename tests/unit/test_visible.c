@@ -22,12 +22,12 @@ static void test_what_is_escaped(void **state)
 	expect_step("\xc2\x85", 2, "\\u0085");
 	expect_step("\xc2\x9b", 2, "\\u009b");
 	expect_step("\xc2\x9f", 2, "\\u009f");
-	expect_step("\u061c", 2, "\\u061c");
-	expect_step("\u200e", 3, "\\u200e");
-	expect_step("\u2028", 3, "\\u2028");
-	expect_step("\u202e", 3, "\\u202e");
-	expect_step("\u2066", 3, "\\u2066");
-	expect_step("\u2069", 3, "\\u2069");
+	expect_step("\xd8\x9c", 2, "\\u061c");
+	expect_step("\xe2\x80\x8e", 3, "\\u200e");
+	expect_step("\xe2\x80\xa8", 3, "\\u2028");
+	expect_step("\xe2\x80\xae\xe2\x80\xac", 3, "\\u202e");
+	expect_step("\xe2\x81\xa6\xe2\x81\xa9", 3, "\\u2066");
+	expect_step("\xe2\x81\xa9", 3, "\\u2069");
 }
 
 static void test_what_stays(void **state)
@@ -65,14 +65,17 @@ static void test_lines_of_the_log(void **state)
 	log_write(LOG_LEVEL_INFO, "e", "a",
 		  "\xc2\x9b"
 		  "2J",
-		  "b", "x\u202ey", "c", "\x9b", "d", "ü", NULL);
+		  "b",
+		  "x\xe2\x80\xae"
+		  "y\xe2\x80\xac",
+		  "c", "\x9b", "d", "ü", NULL);
 	dup2(saved, STDERR_FILENO);
 	close(saved);
 	rewind(file);
 	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
 	fclose(file);
-	assert_non_null(
-		strstr(text, " a=\"\\u009b2J\" b=\"x\\u202ey\" c=\"\\x9b\" d=ü\n"));
+	assert_non_null(strstr(
+		text, " a=\"\\u009b2J\" b=\"x\\u202ey\\u202c\" c=\"\\x9b\" d=ü\n"));
 }
 
 int main(void)
