@@ -3,46 +3,49 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
-#define ROW_MIN    4  /* characters: shorter rows and repetitions come about by chance */
-#define PART_MAX   15 /* letters: longer words between separators are no words */
+#define ROW_MIN    4 /* characters: shorter rows and repetitions come about by chance */
+#define PARTS_MIN  3
+#define PART_MAX   15   /* letters */
+#define NUMBER_MAX 4    /* digits: a year */
 #define LOOKED_AT  1024 /* characters: enough of any secret */
-#define SEPARATORS "-_. ,:;/"
+#define SEPARATORS "-_. "
 
 /* clang-format off */
 static const char *const words[] = {
-	"about", "above", "access", "account", "action", "active", "address", "admin",
-	"after", "again", "all", "allow", "alpha", "also", "always", "and", "angular",
-	"animal", "any", "anyone", "api", "app", "apple", "application", "are", "around",
-	"array", "assistant", "auth", "authentication", "author", "authorization",
-	"authorize", "back", "backend", "base", "basic", "battery", "because", "before",
-	"begin", "being", "below", "better", "between", "billing", "bits", "black",
-	"block", "board", "bridge", "bright", "bring", "broken", "browser", "build",
-	"business", "but", "button", "byte", "bytes", "cache", "can", "cannot", "change",
-	"changed", "changeme", "char", "character", "characters", "check", "child",
-	"class", "clean", "clear", "client", "cloud", "code", "come", "common", "company",
-	"complex", "computer", "config", "configuration", "connect", "console", "contain",
-	"container", "cookie", "copy", "correct", "could", "country", "create", "created",
-	"credential", "crypto", "custom", "customer", "dangerous", "data", "database",
-	"debug", "decode", "default", "delete", "demo", "deploy", "dev", "develop",
-	"developer", "development", "different", "digest", "docker", "document", "domain",
-	"down", "dragon", "dummy", "during", "each", "early", "earth", "else", "email",
-	"empty", "encode", "encoded", "encrypt", "encryption", "enough", "enter",
-	"entropy", "environment", "error", "even", "every", "everyone", "example",
-	"expire", "express", "extra", "extremely", "false", "family", "field", "final",
-	"find", "first", "flask", "for", "force", "forever", "forget", "format", "found",
-	"free", "friend", "from", "front", "frontend", "full", "function", "future",
-	"game", "generate", "generated", "generator", "get", "git", "give", "good",
-	"great", "green", "group", "guess", "had", "happy", "hard", "has", "hash", "have",
-	"heart", "hello", "help", "her", "here", "hidden", "high", "hmac", "hold", "home",
-	"horse", "house", "html", "http", "human", "hundred", "idea", "image",
-	"important", "inside", "instead", "into", "invoice", "issue", "item", "itself",
-	"java", "javascript", "json", "jsonwebtoken", "just", "jwt", "jwts", "keep",
-	"key", "keyboard", "keys", "kind", "king", "know", "laravel", "large", "last",
-	"later", "layer", "learn", "least", "left", "let", "letter", "level", "life",
-	"light", "like", "line", "list", "little", "live", "load", "local", "localhost",
-	"lock", "logger", "login", "london", "long", "longer", "look", "lost", "love",
+	"about", "above", "access", "account", "action", "active", "address",
+	"adipiscing", "admin", "after", "again", "all", "allow", "alpha", "also",
+	"always", "amet", "and", "angular", "animal", "any", "anyone", "api", "app",
+	"apple", "application", "are", "around", "array", "assistant", "auth",
+	"authentication", "author", "authorization", "authorize", "back", "backend",
+	"base", "basic", "battery", "because", "before", "begin", "being", "below",
+	"better", "between", "billing", "bits", "black", "block", "board", "bridge",
+	"bright", "bring", "broken", "brown", "browser", "build", "business", "but",
+	"button", "byte", "bytes", "cache", "can", "cannot", "cat", "change", "changed",
+	"changeme", "char", "character", "characters", "check", "child", "class", "clean",
+	"clear", "client", "cloud", "code", "come", "common", "company", "complex",
+	"computer", "config", "configuration", "connect", "consectetur", "console",
+	"contain", "container", "cookie", "copy", "correct", "could", "country", "create",
+	"created", "credential", "crypto", "custom", "customer", "dangerous", "data",
+	"database", "debug", "decode", "default", "delete", "demo", "deploy", "dev",
+	"develop", "developer", "development", "different", "digest", "docker",
+	"document", "dog", "dolor", "domain", "down", "dragon", "dummy", "during", "each",
+	"early", "earth", "elit", "else", "email", "empty", "encode", "encoded",
+	"encrypt", "encryption", "enough", "enter", "entropy", "environment", "error",
+	"even", "every", "everyone", "example", "expire", "express", "extra", "extremely",
+	"false", "family", "field", "final", "find", "first", "flask", "for", "force",
+	"forever", "forget", "format", "found", "fox", "free", "friend", "from", "front",
+	"frontend", "full", "function", "future", "game", "generate", "generated",
+	"generator", "get", "git", "give", "good", "great", "green", "group", "guess",
+	"had", "happy", "hard", "has", "hash", "have", "heart", "hello", "help", "her",
+	"here", "hidden", "high", "hmac", "hold", "home", "horse", "house", "html",
+	"http", "human", "hundred", "idea", "image", "important", "inside", "instead",
+	"into", "invoice", "ipsum", "issue", "item", "itself", "java", "javascript",
+	"json", "jsonwebtoken", "jumps", "just", "jwt", "jwts", "keep", "key", "keyboard",
+	"keys", "kind", "king", "know", "laravel", "large", "last", "later", "layer",
+	"lazy", "learn", "least", "left", "let", "letter", "level", "life", "light",
+	"like", "line", "list", "little", "live", "load", "local", "localhost", "lock",
+	"logger", "login", "london", "long", "longer", "look", "lorem", "lost", "love",
 	"machine", "magic", "main", "make", "manager", "many", "master", "matter", "may",
 	"member", "message", "middle", "mind", "minimum", "mobile", "modern", "money",
 	"mongo", "monkey", "month", "more", "morning", "most", "mother", "move", "much",
@@ -107,15 +110,30 @@ static const char *const rows[] = {
 	"!@#$%^&*()_+",
 };
 
+/* Some write digits and signs for letters: s3cr3t. */
+static bool is_same_letter(char c, char letter)
+{
+	static const char pairs[] = "0o1i1l3e4a5s7t@a$s";
+
+	if (tolower((unsigned char)c) == letter)
+		return true;
+	for (size_t i = 0; i + 1 < sizeof(pairs); i += 2)
+		if (c == pairs[i] && letter == pairs[i + 1])
+			return true;
+	return false;
+}
+
 /* The longest word that the text begins with. */
 static size_t word_length(const char *text)
 {
 	size_t longest = 0;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		size_t length = strlen(words[i]);
+		size_t length = 0;
 
-		if (length > longest && strncasecmp(text, words[i], length) == 0)
+		while (words[i][length] && is_same_letter(text[length], words[i][length]))
+			length++;
+		if (words[i][length] == '\0' && length > longest)
 			longest = length;
 	}
 	return longest;
@@ -167,31 +185,44 @@ static bool is_letter(char c)
 	return isalpha((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
-/* The word that begins here, after a separator, and ends at one: like this, This or THIS. */
-static size_t part_length(const char *begin, const char *text)
+/* Like this, This or THIS; or a short number. */
+static bool is_part(const char *text, size_t length)
 {
-	size_t length = strcspn(text, SEPARATORS), upper = 0;
+	size_t letters = 0, digits = 0, upper = 0;
 
-	if (length == 0 || length > PART_MAX ||
-	    (text > begin && !strchr(SEPARATORS, text[-1])))
-		return 0;
 	for (size_t i = 0; i < length; i++) {
-		if (!is_letter(text[i]))
-			return 0;
+		letters += is_letter(text[i]);
+		digits += isdigit((unsigned char)text[i]) != 0;
 		upper += isupper((unsigned char)text[i]) != 0;
 	}
-	if (upper == 0 || upper == length ||
-	    (upper == 1 && isupper((unsigned char)text[0])))
-		return length;
-	return 0;
+	if (digits == length)
+		return length <= NUMBER_MAX;
+	return letters == length && length <= PART_MAX &&
+	       (upper == 0 || upper == length ||
+		(upper == 1 && isupper((unsigned char)text[0])));
+}
+
+/* Words of whatever language with separators between them, and nothing else. */
+static bool is_phrase(const char *text)
+{
+	size_t parts = 0;
+
+	for (text += strspn(text, SEPARATORS); *text; text += strspn(text, SEPARATORS)) {
+		size_t length = strcspn(text, SEPARATORS);
+
+		if (!is_part(text, length))
+			return false;
+		parts++;
+		text += length;
+	}
+	return parts >= PARTS_MIN;
 }
 
 static size_t guessed_length(const char *begin, const char *text)
 {
 	size_t longest = strchr(SEPARATORS, *text) ? 1 : 0;
 	const size_t lengths[] = { word_length(text), row_length(text),
-				   repeated_length(begin, text),
-				   part_length(begin, text) };
+				   repeated_length(begin, text) };
 
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 		if (lengths[i] > longest)
@@ -203,6 +234,8 @@ size_t token_words_unguessed(const char *secret, size_t enough)
 {
 	size_t length = strnlen(secret, LOOKED_AT), count = 0;
 
+	if (is_phrase(secret))
+		return 0;
 	for (size_t i = 0; i < length && count < enough;) {
 		size_t guessed = guessed_length(secret, secret + i);
 

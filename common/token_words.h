@@ -1,9 +1,10 @@
 /*
  * token_words: how much of a secret cannot be guessed.
  *
- * Guessed is what belongs to: a common English word; a word of any language that stands
- * between separators; a row of keys, of the alphabet or of the digits, four of them or more,
- * forwards or backwards; four characters or more that came before; the separators.
+ * Guessed is what belongs to: a common English word, also with digits for letters (s3cr3t); a
+ * row of keys, of the alphabet or of the digits, four of them or more, forwards or backwards;
+ * four characters or more that came before; the separators between words. A phrase of three
+ * words or more of whatever language, with separators between them, is guessed as a whole.
  */
 #ifndef OAM_TOKEN_WORDS_H
 #define OAM_TOKEN_WORDS_H
