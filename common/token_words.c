@@ -110,28 +110,27 @@ static const char *const rows[] = {
 	"!@#$%^&*()_+",
 };
 
-/* Some write digits and signs for letters: s3cr3t. */
-static bool is_same_letter(char c, char letter)
+/* The letter that a character stands for: some write s3cr3t. */
+static char fold(char c)
 {
-	static const char pairs[] = "0o1i1l3e4a5s7t@a$s";
+	static const char digits[] = "013457@$", letters[] = "oieastas";
+	const char *digit = c ? strchr(digits, c) : NULL;
 
-	if (tolower((unsigned char)c) == letter)
-		return true;
-	for (size_t i = 0; i + 1 < sizeof(pairs); i += 2)
-		if (c == pairs[i] && letter == pairs[i + 1])
-			return true;
-	return false;
+	return digit ? letters[digit - digits] : (char)tolower((unsigned char)c);
 }
 
 /* The longest word that the text begins with. */
 static size_t word_length(const char *text)
 {
 	size_t longest = 0;
+	char first = fold(text[0]);
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		size_t length = 0;
+		size_t length = 1;
 
-		while (words[i][length] && is_same_letter(text[length], words[i][length]))
+		if (words[i][0] != first)
+			continue;
+		while (words[i][length] && fold(text[length]) == words[i][length])
 			length++;
 		if (words[i][length] == '\0' && length > longest)
 			longest = length;
