@@ -14,29 +14,30 @@ const char *settings_environment_value(char *const environment[], const char *na
 	return NULL;
 }
 
+/* One piece of memory: the array, and the strings behind it. */
 int settings_environment_copy(char *const environment[], char ***copy,
 			      struct oam_error *err)
 {
-	size_t count = 0;
+	size_t count = 0, size = 0;
+	char *end;
 
-	while (environment[count])
-		count++;
-	*copy = calloc(count + 1, sizeof(**copy));
-	for (size_t i = 0; *copy && i < count; i++) {
-		(*copy)[i] = strdup(environment[i]);
-		if (!(*copy)[i]) {
-			settings_environment_free(*copy);
-			*copy = NULL;
-		}
+	for (; environment[count]; count++)
+		size += strlen(environment[count]) + 1;
+	*copy = malloc((count + 1) * sizeof(**copy) + size);
+	if (!*copy)
+		return error_set(err, NO_MEMORY, NULL);
+	end = (char *)(*copy + count + 1);
+	for (size_t i = 0; i < count; i++) {
+		(*copy)[i] = end;
+		end = stpcpy(end, environment[i]) + 1;
 	}
-	return *copy ? 0 : error_set(err, NO_MEMORY, NULL);
+	(*copy)[count] = NULL;
+	return 0;
 }
 
 void settings_environment_free(char **environment)
 {
-	for (size_t i = 0; environment && environment[i]; i++) {
+	for (size_t i = 0; environment && environment[i]; i++)
 		explicit_bzero(environment[i], strlen(environment[i]));
-		free(environment[i]);
-	}
 	free(environment);
 }

@@ -83,32 +83,27 @@ static EVP_PKEY *read_key(const char *begin, const char **end)
 	return key;
 }
 
-/*
- * The id in the last line `kid: NAME` from `text` to `end`: *kid is malloc'd, or NULL when
- * there is none.
- */
-static int find_kid(const char *text, const char *end, char **kid, struct oam_error *err)
+/* The id in the last line `kid: NAME` from `text` to `end`, borrowed; *length 0: none. */
+static const char *find_kid(const char *text, const char *end, size_t *length)
 {
 	static const char label[] = "kid:";
-	const char *found = NULL;
-	size_t length;
+	const char *kid = text;
 
-	*kid = NULL;
-	for (const char *line = text; line < end; line += strspn(line, "\r\n")) {
-		if (strncmp(line, label, strlen(label)) == 0)
-			found = line + strlen(label);
-		line += strcspn(line, "\r\n");
+	*length = 0;
+	while (text < end) {
+		size_t line = strcspn(text, "\r\n");
+
+		if (strncmp(text, label, strlen(label)) == 0) {
+			kid = text + strlen(label);
+			kid += strspn(kid, " \t");
+			*length = (size_t)(text + line - kid);
+		}
+		text += line;
+		text += strspn(text, "\r\n");
 	}
-	if (!found)
-		return 0;
-	found += strspn(found, " \t");
-	length = strcspn(found, "\r\n");
-	while (length > 0 && strchr(" \t", found[length - 1]))
-		length--;
-	if (length == 0)
-		return 0;
-	*kid = strndup(found, length);
-	return *kid ? 0 : error_set(err, NO_MEMORY, NULL);
+	while (*length > 0 && strchr(" \t", kid[*length - 1]))
+		(*length)--;
+	return kid;
 }
 
 static int refuse(const char *reason, struct oam_error *err)
@@ -124,6 +119,8 @@ static int add_key(struct token_keys *keys, const char **at, const char *begin,
 		   struct oam_error *err)
 {
 	struct token_key *key = &keys->keys[keys->count];
+	const char *kid, *end;
+	size_t kid_length;
 	char reason[160];
 
 	if (keys->count == TOKEN_KEYS_MAX) {
@@ -131,13 +128,16 @@ static int add_key(struct token_keys *keys, const char **at, const char *begin,
 			 TOKEN_KEYS_MAX);
 		return refuse(reason, err);
 	}
-	if (find_kid(*at, begin, &key->kid, err))
-		return -1;
-	errno = 0;
-	key->public_key = read_key(begin, at);
 	keys->count++;
-	if (!key->public_key && errno == ENOMEM)
+	errno = 0;
+	kid = find_kid(*at, begin, &kid_length);
+	if (kid_length > 0)
+		key->kid = strndup(kid, kid_length);
+	key->public_key = read_key(begin, &end);
+	if (errno == ENOMEM)
 		return error_set(err, NO_MEMORY, NULL);
+	if (end)
+		*at = end;
 	if (key->public_key && fits(key->public_key, keys->algorithm))
 		return 0;
 	snprintf(reason, sizeof(reason),
