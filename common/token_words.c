@@ -12,7 +12,7 @@
 #define SEPARATORS "-_. "
 
 /* clang-format off */
-static const char *const words[] = {
+static const char *const words[] = { /* sorted */
 	"about", "above", "access", "account", "action", "active", "address",
 	"adipiscing", "admin", "after", "again", "all", "allow", "alpha", "also",
 	"always", "amet", "and", "angular", "animal", "any", "anyone", "api", "app",
@@ -132,8 +132,8 @@ static size_t word_length(const char *text)
 			continue;
 		while (words[i][length] && fold(text[length]) == words[i][length])
 			length++;
-		if (words[i][length] == '\0' && length > longest)
-			longest = length;
+		if (words[i][length] == '\0')
+			longest = length; /* they are sorted: the longest comes last */
 	}
 	return longest;
 }

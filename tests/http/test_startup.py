@@ -350,3 +350,15 @@ def test_an_older_schema_is_brought_up_to_date(make_site):
     assert json.loads(site.oam("profile", "show", "--json").stdout)["config"]["name"] == "Wished"
     assert site.sql("SELECT outcome FROM rotation") == [("recovered",)]
     assert site.sql("PRAGMA foreign_key_check") == []
+
+
+def test_what_is_no_id_is_passed_over_and_said(make_site):
+    """The .env may still have a placeholder; the environment may have a blank too many."""
+    site = make_site({"OPENAI_ASSISTANT_ID": "your-assistant-id"})
+    made = site.post("/initialize").data["assistantId"]
+    assert f"OPENAI_ASSISTANT_ID={made}" in site.env_file.read_text()
+    site.post("/initialize")
+    site.stop()
+    lines = [line for line in site.log.read_text().splitlines() if "event=not-an-id" in line]
+    assert len(lines) == 1 and "setting=OPENAI_ASSISTANT_ID" in lines[0]
+    assert "your-assistant-id" not in lines[0]
