@@ -3,9 +3,23 @@
 
 #include "cli.h"
 #include "clock.h"
+#include "random.h"
 #include "token.h"
 
-#define TTL_MAX (INT64_C(366) * 24 * CLOCK_HOUR)
+#define TTL_MAX    (INT64_C(366) * 24 * CLOCK_HOUR)
+#define JTI_LENGTH 22 /* 131 bits */
+
+/* The name by which OAM_JWT_REVOKED can refuse this one token (RFC 7519, 4.1.7). */
+static int put_jti(const struct cli *cli, struct oam_error *err)
+{
+	char jti[JTI_LENGTH + 1];
+
+	if (json_object_object_get_ex(cli->claims, "jti", NULL))
+		return 0;
+	if (random_base62(jti, JTI_LENGTH, err))
+		return -1;
+	return json_put_string(cli->claims, "jti", jti, err);
+}
 
 static int put_claims(const struct cli *cli, int64_t ttl, struct oam_error *err)
 {
@@ -30,7 +44,7 @@ int command_token(struct cli *cli, struct oam_error *err)
 	if (ttl < CLOCK_SECOND || ttl > TTL_MAX)
 		return cli_misuse(err, "--ttl must be like 90s, 15m, 1h or 7d, at most "
 				       "366d");
-	if (put_claims(cli, ttl, err) ||
+	if (put_claims(cli, ttl, err) || put_jti(cli, err) ||
 	    token_sign(cli->settings, cli->claims, &text, err))
 		return -1;
 	if (cli->json)

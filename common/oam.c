@@ -9,7 +9,6 @@
 
 struct oam {
 	struct settings settings;
-	char **environment; /* the process's, with our OAM_ENV_FILE before it, or NULL */
 	struct service *service;
 	struct oam_error err;
 };
@@ -45,19 +44,27 @@ static int read_config(struct oam *oam, const char *text, struct json_object **c
 	return -1;
 }
 
-/* The environment with another OAM_ENV_FILE; what comes first counts. */
-static int set_env_file(struct oam *oam, const char *env_file)
+/* Loads the settings as if the environment had this OAM_ENV_FILE; what comes first counts. */
+static int load_with(struct oam *oam, const char *env_file)
 {
+	char **environment, *first;
 	size_t count = 0;
 
 	while (environ[count])
 		count++;
-	oam->environment = calloc(count + 2, sizeof(*oam->environment));
-	if (!oam->environment ||
-	    asprintf(&oam->environment[0], "OAM_ENV_FILE=%s", env_file) < 0)
-		return error_set(&oam->err, NO_MEMORY, NULL);
-	memcpy(oam->environment + 1, environ, count * sizeof(*environ));
-	return 0;
+	environment = calloc(count + 2, sizeof(*environment));
+	if (asprintf(&first, "OAM_ENV_FILE=%s", env_file) < 0)
+		first = NULL;
+	if (environment && first) {
+		environment[0] = first;
+		memcpy(environment + 1, environ, count * sizeof(*environ));
+		settings_load(&oam->settings, environment, &oam->err);
+	} else {
+		error_set(&oam->err, NO_MEMORY, NULL);
+	}
+	free(first);
+	free(environment);
+	return error_result(&oam->err);
 }
 
 int oam_open(const char *env_file, struct oam **out)
@@ -68,10 +75,8 @@ int oam_open(const char *env_file, struct oam **out)
 	if (!oam)
 		return -1;
 	log_start("liboam", LOG_LEVEL_ERROR);
-	if (env_file && set_env_file(oam, env_file))
-		return -1;
-	if (settings_load(&oam->settings, env_file ? oam->environment : environ,
-			  &oam->err))
+	if (env_file ? load_with(oam, env_file)
+		     : settings_load(&oam->settings, environ, &oam->err))
 		return -1;
 	return service_open(&oam->settings, &oam->service, &oam->err);
 }
@@ -82,9 +87,6 @@ void oam_close(struct oam *oam)
 		return;
 	service_close(oam->service);
 	settings_free(&oam->settings);
-	if (oam->environment)
-		free(oam->environment[0]);
-	free(oam->environment);
 	free(oam);
 }
 

@@ -10,6 +10,10 @@
  * Functions give 0, or -1 with the reason in the handle: oam_error_message() for people,
  * oam_error_code() for programs. `profile` NULL is "default". A handle belongs to one
  * thread and one process; open it after fork(2).
+ *
+ * The library keeps no pointer to what is the caller's: strings are read while the call
+ * lasts, and oam_open() copies the environment. A later setenv(3) changes nothing here; one in
+ * another thread must not happen during oam_open(), as for any reader of the environment.
  */
 #ifndef OAM_H
 #define OAM_H

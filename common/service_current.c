@@ -23,6 +23,8 @@ static int id_in_env_file(struct service *service, const struct profile *profile
 		return -1;
 	if (value && assistant_id_is_valid(value))
 		strcpy(id, value); /* a valid id fits */
+	else if (value && value[0])
+		log_write(LOG_LEVEL_WARN, "not-an-id", "setting", profile->env_key, NULL);
 	free(value);
 	return 0;
 }

@@ -10,6 +10,8 @@
 
 #include "dotenv.h"
 #include "file.h"
+#include "settings_environment.h"
+#include "settings_fault.h"
 
 #define ENV_FILE_MAX (1024UL * 1024)
 
@@ -29,19 +31,41 @@ static int complain(const struct setting *setting, const char *text,
 	return error_detail(err, "%s", text);
 }
 
-static int parse_text(const struct setting *setting, const char *text, void *field,
-		      const struct settings *settings, struct oam_error *err)
+/* Keeps a copy of a value without a fault. */
+static int keep(const struct setting *setting, const char *text, const char *fault,
+		void *field, struct oam_error *err)
 {
-	(void)setting;
-	(void)settings;
+	if (fault)
+		return complain(setting, fault, err);
 	*(char **)field = strdup(text);
 	return *(char **)field ? 0 : error_set(err, NO_MEMORY, NULL);
 }
 
+#define PARSE(what) \
+	static int parse_##what(const struct setting *setting, const char *text, \
+				void *field, const struct settings *settings, \
+				struct oam_error *err) \
+	{ \
+		(void)settings; \
+		return keep(setting, text, settings_fault_##what(text), field, err); \
+	}
+
+PARSE(secret)
+PARSE(text)
+PARSE(word)
+PARSE(version)
+PARSE(proxy)
+PARSE(algorithm)
+PARSE(base_url)
+PARSE(claim)
+
 static int parse_path(const struct setting *setting, const char *text, void *field,
 		      const struct settings *settings, struct oam_error *err)
 {
-	(void)setting;
+	const char *fault = settings_fault_path(text);
+
+	if (fault)
+		return complain(setting, fault, err);
 	*(char **)field = file_beside(settings->env_file, text, err);
 	return *(char **)field ? 0 : -1;
 }
@@ -98,44 +122,6 @@ static int parse_node_env(const struct setting *setting, const char *text, void 
 	return 0;
 }
 
-/* http or https, a host, no query; a key must not travel in the clear beyond this host.
- */
-static int parse_base_url(const struct setting *setting, const char *text, void *field,
-			  const struct settings *settings, struct oam_error *err)
-{
-	static const char *const local[] = { "127.0.0.1", "localhost", "[::1]" };
-	bool is_plain = strncmp(text, "http://", 7) == 0;
-	const char *host = text + (is_plain ? 7 : 8);
-	size_t length;
-
-	if (!is_plain && strncmp(text, "https://", 8) != 0)
-		return complain(setting, "must begin with https:// or http://", err);
-	length = strcspn(host, "/:");
-	if (host[0] == '[')
-		length = strcspn(host, "]") + 1;
-	if (length == 0 || strpbrk(text, "?#@ \t\r\n"))
-		return complain(setting, "must be like https://host/v1", err);
-	for (size_t i = 0; is_plain && i < sizeof(local) / sizeof(local[0]); i++)
-		if (strlen(local[i]) == length && strncmp(local[i], host, length) == 0)
-			is_plain = false;
-	if (is_plain)
-		return complain(setting, "must begin with https:// for another machine",
-				err);
-	return parse_text(setting, text, field, settings, err);
-}
-
-/* claim=value; both sides must be there. */
-static int parse_claim(const struct setting *setting, const char *text, void *field,
-		       const struct settings *settings, struct oam_error *err)
-{
-	const char *equals = strchr(text, '=');
-
-	if (!equals || equals == text || equals[1] == '\0')
-		return complain(setting, "must be claim=value, for example role=admin",
-				err);
-	return parse_text(setting, text, field, settings, err);
-}
-
 #define FIELD(name) offsetof(struct settings, name)
 
 /* In this order: later rows may use what earlier ones set. */
@@ -144,20 +130,22 @@ static const struct setting table[] = {
 	{ "OAM_CONFIG_FILE", FIELD(config_file), parse_path,
 	  "config/openai-assistant.json", 0, 0 },
 	{ "OPENAI_BASE_URL", FIELD(base_url), parse_base_url, NULL, 0, 0 },
-	{ "OPENAI_API_KEY", FIELD(api_key), parse_text, NULL, 0, 0 },
-	{ "OPENAI_API_VERSION", FIELD(api_version), parse_text, NULL, 0, 0 },
-	{ "OPENAI_ORG_ID", FIELD(org_id), parse_text, NULL, 0, 0 },
-	{ "OPENAI_PROJECT_ID", FIELD(project_id), parse_text, NULL, 0, 0 },
-	{ "OAM_HTTP_PROXY", FIELD(http_proxy), parse_text, NULL, 0, 0 },
+	{ "OPENAI_API_KEY", FIELD(api_key), parse_word, NULL, 0, 0 },
+	{ "OPENAI_API_VERSION", FIELD(api_version), parse_version, NULL, 0, 0 },
+	{ "OPENAI_ORG_ID", FIELD(org_id), parse_word, NULL, 0, 0 },
+	{ "OPENAI_PROJECT_ID", FIELD(project_id), parse_word, NULL, 0, 0 },
+	{ "OAM_HTTP_PROXY", FIELD(http_proxy), parse_proxy, NULL, 0, 0 },
 	{ "OAM_CA_FILE", FIELD(ca_file), parse_path, NULL, 0, 0 },
 	{ "OAM_HOOKS_DIR", FIELD(hooks_dir), parse_path, NULL, 0, 0 },
-	{ "JWT_SECRET", FIELD(jwt_secret), parse_text, NULL, 0, 0 },
-	{ "OAM_JWT_ALG", FIELD(jwt_alg), parse_text, "HS256", 0, 0 },
+	{ "JWT_SECRET", FIELD(jwt_secret), parse_secret, NULL, 0, 0 },
+	{ "JWT_SECRET_PREVIOUS", FIELD(jwt_secret_previous), parse_secret, NULL, 0, 0 },
+	{ "OAM_JWT_ALG", FIELD(jwt_alg), parse_algorithm, "HS256", 0, 0 },
 	{ "OAM_JWT_PUBLIC_KEY", FIELD(jwt_public_key), parse_path, NULL, 0, 0 },
 	{ "OAM_JWT_ISSUER", FIELD(jwt_issuer), parse_text, NULL, 0, 0 },
 	{ "OAM_JWT_AUDIENCE", FIELD(jwt_audience), parse_text, NULL, 0, 0 },
 	{ "OAM_JWT_LEEWAY", FIELD(jwt_leeway), parse_integer, "0", 0, 300 },
 	{ "OAM_JWT_MANAGE", FIELD(jwt_manage), parse_claim, NULL, 0, 0 },
+	{ "OAM_JWT_REVOKED", FIELD(jwt_revoked), parse_text, NULL, 0, 0 },
 	{ "OAM_KEEP_COUNT", FIELD(keep_count), parse_integer, "5", 0, 1000000 },
 	{ "OAM_HISTORY_DAYS", FIELD(history_days), parse_integer, "365", 0, 36500 },
 	{ "OAM_WORKERS", FIELD(workers), parse_integer, "2", 1, 64 },
@@ -178,16 +166,12 @@ struct source {
 	char *const *environment;
 };
 
-static const char *environment_value(char *const environment[], const char *name)
-{
-	size_t length = strlen(name);
-
-	for (size_t i = 0; environment[i]; i++)
-		if (strncmp(environment[i], name, length) == 0 &&
-		    environment[i][length] == '=')
-			return environment[i] + length + 1;
-	return NULL;
-}
+/* A value and where it stands. */
+struct found {
+	const char *value; /* NULL: nowhere, and there is no default */
+	char *from_file;   /* what to release */
+	char place[OAM_MESSAGE_MAX];
+};
 
 static bool is_known(const char *name, size_t length)
 {
@@ -242,50 +226,58 @@ static int refuse_unknown_names(const struct source *source, struct oam_error *e
 	return 0;
 }
 
-/* Says where the bad value stands. The value itself may be a secret and stays out. */
-static int name_the_place(const struct setting *setting, const char *place, int line,
-			  const struct oam_error *cause, struct oam_error *err)
+/* An empty value is as good as none. */
+static int look_up(const struct source *source, const struct setting *setting,
+		   struct found *found, struct oam_error *err)
 {
-	char text[OAM_MESSAGE_MAX];
+	int line = 0;
 
-	if (line > 0)
-		snprintf(text, sizeof(text), "%s line %d: %s %s", place, line,
-			 setting->name, cause->detail);
-	else
-		snprintf(text, sizeof(text), "%s: %s %s", place, setting->name,
-			 cause->detail);
-	return error_set(err, SETTING, setting->name, text);
+	*found = (struct found){ .place = "environment" };
+	found->value = settings_environment_value(source->environment, setting->name);
+	if (!found->value && source->text) {
+		if (dotenv_get(source->text, source->length, setting->name,
+			       &found->from_file, &line, err))
+			return -1;
+		found->value = found->from_file;
+		snprintf(found->place, sizeof(found->place), "%s line %d", source->path,
+			 line);
+	}
+	if (!found->value || found->value[0] == '\0') {
+		found->value = setting->initial;
+		snprintf(found->place, sizeof(found->place), "%s",
+			 setting->initial ? "default" : "not set");
+	}
+	return 0;
+}
+
+static void release(struct found *found)
+{
+	if (found->from_file)
+		explicit_bzero(found->from_file, strlen(found->from_file));
+	free(found->from_file);
 }
 
 static int load_one(struct settings *settings, const struct setting *setting,
 		    const struct source *source, struct oam_error *err)
 {
-	const char *text = environment_value(source->environment, setting->name);
-	const char *place = "environment";
 	struct oam_error cause = { 0 };
-	char *from_file = NULL;
-	int line = 0, result = 0;
+	struct found found;
+	char text[OAM_MESSAGE_MAX];
 
-	if (!text && source->text) {
-		if (dotenv_get(source->text, source->length, setting->name, &from_file,
-			       &line, err))
-			return -1;
-		text = from_file;
-		place = source->path;
+	if (look_up(source, setting, &found, err))
+		return -1;
+	if (found.value) /* which may be a secret, and stays out of the message */
+		setting->parse(setting, found.value, (char *)settings + setting->offset,
+			       settings, &cause);
+	if (cause.code == OAM_E_SETTING) {
+		snprintf(text, sizeof(text), "%s: %s %s", found.place, setting->name,
+			 cause.detail);
+		error_set(err, SETTING, setting->name, text);
+	} else if (error_result(&cause)) {
+		error_set(err, NO_MEMORY, NULL);
 	}
-	if (!text || text[0] == '\0')
-		text = setting->initial;
-	if (text && setting->parse(setting, text, (char *)settings + setting->offset,
-				   settings, &cause)) {
-		if (cause.code == OAM_E_SETTING)
-			result = name_the_place(setting, place, line, &cause, err);
-		else
-			result = error_set(err, NO_MEMORY, NULL);
-	}
-	if (from_file)
-		explicit_bzero(from_file, strlen(from_file));
-	free(from_file);
-	return result;
+	release(&found);
+	return error_result(err);
 }
 
 static int read_env_file(const char *path, struct source *source, struct oam_error *err)
@@ -310,30 +302,42 @@ static void wipe(struct source *source)
 	free(source->text);
 }
 
+/* The `.env` to read, into settings->env_file; *text NULL: there is none. */
+static int open_env_file(struct settings *settings, struct source *source,
+			 struct oam_error *err)
+{
+	const char *path = settings_environment_value(settings->environment,
+						      "OAM_ENV_FILE");
+	bool asked_for = path && path[0] != '\0';
+
+	if (asked_for && settings_fault_path(path))
+		return error_set(err, SETTING, "OAM_ENV_FILE",
+				 "environment: OAM_ENV_FILE holds a line end or another "
+				 "control character");
+	settings->env_file = strdup(asked_for ? path : "./.env");
+	if (!settings->env_file)
+		return error_set(err, NO_MEMORY, NULL);
+	if (read_env_file(settings->env_file, source, err))
+		return -1;
+	if (asked_for && !source->text) {
+		error_set(err, SETTING, "OAM_ENV_FILE",
+			  "OAM_ENV_FILE names a file that does not exist");
+		return error_detail(err, "%s", path);
+	}
+	return 0;
+}
+
 int settings_load(struct settings *settings, char *const environment[],
 		  struct oam_error *err)
 {
-	struct source source = { .environment = environment };
-	const char *path = environment_value(environment, "OAM_ENV_FILE");
-	bool asked_for = path && path[0] != '\0';
+	struct source source = { 0 };
 	int result = -1;
 
-	*settings = (struct settings){ .environment = environment,
-				       .log_level = LOG_LEVEL_INFO };
-	settings->env_file = strdup(asked_for ? path : "./.env");
-	if (!settings->env_file) {
-		error_set(err, NO_MEMORY, NULL);
+	*settings = (struct settings){ .log_level = LOG_LEVEL_INFO };
+	if (settings_environment_copy(environment, &settings->environment, err))
 		goto out;
-	}
-	if (read_env_file(settings->env_file, &source, err))
-		goto out;
-	if (asked_for && !source.text) {
-		error_set(err, SETTING, "OAM_ENV_FILE",
-			  "OAM_ENV_FILE names a file that does not exist");
-		error_detail(err, "%s", path);
-		goto out;
-	}
-	if (refuse_unknown_names(&source, err))
+	source.environment = settings->environment;
+	if (open_env_file(settings, &source, err) || refuse_unknown_names(&source, err))
 		goto out;
 	for (size_t i = 0; i < TABLE_LENGTH; i++)
 		if (load_one(settings, &table[i], &source, err))
@@ -346,38 +350,42 @@ out:
 	return result;
 }
 
+static void wipe_text(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 void settings_free(struct settings *settings)
 {
-	if (settings->jwt_secret)
-		explicit_bzero(settings->jwt_secret, strlen(settings->jwt_secret));
-	if (settings->api_key)
-		explicit_bzero(settings->api_key, strlen(settings->api_key));
-	if (settings->http_proxy) /* it may hold a password */
-		explicit_bzero(settings->http_proxy, strlen(settings->http_proxy));
+	settings_environment_free(settings->environment);
+	wipe_text(settings->jwt_secret);
+	wipe_text(settings->jwt_secret_previous);
+	wipe_text(settings->api_key);
+	wipe_text(settings->http_proxy); /* it may hold a password */
 	free(settings->env_file);
 	free(settings->db);
 	free(settings->config_file);
 	free(settings->base_url);
-	free(settings->api_key);
 	free(settings->api_version);
 	free(settings->org_id);
 	free(settings->project_id);
-	free(settings->http_proxy);
 	free(settings->ca_file);
 	free(settings->hooks_dir);
-	free(settings->jwt_secret);
 	free(settings->jwt_alg);
 	free(settings->jwt_public_key);
 	free(settings->jwt_issuer);
 	free(settings->jwt_audience);
 	free(settings->jwt_manage);
+	free(settings->jwt_revoked);
 	*settings = (struct settings){ 0 };
 }
 
 static bool is_secret(const char *name)
 {
-	return strcmp(name, "JWT_SECRET") == 0 || strcmp(name, "OPENAI_API_KEY") == 0 ||
-	       strcmp(name, "OAM_HTTP_PROXY") == 0;
+	return strncmp(name, "JWT_SECRET", 10) == 0 ||
+	       strcmp(name, "OPENAI_API_KEY") == 0 || strcmp(name, "OAM_HTTP_PROXY") == 0;
 }
 
 int settings_describe(const struct settings *settings,
@@ -386,51 +394,51 @@ int settings_describe(const struct settings *settings,
 		      void *context, struct oam_error *err)
 {
 	struct source source = { .environment = settings->environment };
-	char where[OAM_MESSAGE_MAX];
+	struct found found;
 
 	if (read_env_file(settings->env_file, &source, err))
 		return -1;
-	for (size_t i = 0; i < TABLE_LENGTH && !error_result(err); i++) {
+	for (size_t i = 0; i < TABLE_LENGTH; i++) {
 		const char *name = table[i].name;
-		const char *value = environment_value(source.environment, name);
-		char *from_file = NULL;
-		int line = 0;
 
-		snprintf(where, sizeof(where), "environment");
-		if (!value && source.text &&
-		    dotenv_get(source.text, source.length, name, &from_file, &line,
-			       err) == 0 &&
-		    from_file) {
-			value = from_file;
-			snprintf(where, sizeof(where), "%s line %d", settings->env_file,
-				 line);
-		}
-		if (!value || value[0] == '\0') {
-			value = table[i].initial ? table[i].initial : "";
-			snprintf(where, sizeof(where), "%s",
-				 table[i].initial ? "default" : "not set");
-		}
-		visit(name, value[0] && is_secret(name) ? "********" : value, where,
-		      context);
-		if (from_file)
-			explicit_bzero(from_file, strlen(from_file));
-		free(from_file);
+		if (look_up(&source, &table[i], &found, err))
+			break;
+		if (found.value && found.value != table[i].initial && is_secret(name))
+			visit(name, "********", found.place, context);
+		else
+			visit(name, found.value ? found.value : "", found.place, context);
+		release(&found);
 	}
 	wipe(&source);
 	return error_result(err);
 }
 
+void settings_place(const struct settings *settings, const char *name, char *place,
+		    size_t size)
+{
+	struct source source = { .environment = settings->environment };
+	struct oam_error ignored = { 0 };
+	struct found found;
+
+	place[0] = '\0';
+	if (!settings->environment ||
+	    read_env_file(settings->env_file, &source, &ignored))
+		return;
+	for (size_t i = 0; i < TABLE_LENGTH; i++) {
+		if (strcmp(table[i].name, name) != 0 ||
+		    look_up(&source, &table[i], &found, &ignored))
+			continue;
+		snprintf(place, size, "%s", found.place);
+		release(&found);
+	}
+	wipe(&source);
+}
+
 int settings_check_url(const char *url, struct oam_error *err)
 {
-	static const struct setting setting = { .name = "URL" };
-	struct settings ignored = { 0 };
-	struct oam_error cause = { 0 };
-	char *copy = NULL;
+	const char *fault = settings_fault_base_url(url);
 
-	if (parse_base_url(&setting, url, &copy, &ignored, &cause))
-		error_set(err, SETTING, "URL", cause.detail);
-	free(copy);
-	return error_result(err);
+	return fault ? error_set(err, SETTING, "URL", fault) : 0;
 }
 
 int settings_read_now(const struct settings *settings, const char *key, char **value,
@@ -447,7 +455,7 @@ int settings_read_now(const struct settings *settings, const char *key, char **v
 			 ? dotenv_get(source.text, source.length, key, value, &line, err)
 			 : 0;
 	wipe(&source);
-	text = environment_value(settings->environment, key);
+	text = settings_environment_value(settings->environment, key);
 	if (result || *value || !text)
 		return result;
 	*value = strdup(text);

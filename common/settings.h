@@ -3,7 +3,8 @@
  *
  * The environment comes first, then `.env`, then the default, as dotenv does it. A name
  * that starts with OAM_ and is not known, or a value that is not allowed, is an error
- * that names where it stands. Relative paths are relative to the folder of the `.env`.
+ * that names where it stands. No value has a control character. Relative paths are relative
+ * to the folder of the `.env`.
  */
 #ifndef OAM_SETTINGS_H
 #define OAM_SETTINGS_H
@@ -11,8 +12,12 @@
 #include "error.h"
 #include "log.h"
 
+/* What stands between the words of a list in a setting. */
+#define SETTINGS_LIST_BETWEEN " ,"
+
+/* Everything in it is the struct's own. */
 struct settings {
-	char *const *environment; /* borrowed from the caller of settings_load() */
+	char **environment; /* as it was when they were loaded; NULL at its end */
 	char *env_file;
 	char *db;
 	char *config_file;
@@ -24,12 +29,14 @@ struct settings {
 	char *ca_file;    /* PEM, instead of the system's authorities */
 	char *hooks_dir;  /* holds pre.d, deploy.d, post.d; NULL: none */
 	char *jwt_secret;
+	char *jwt_secret_previous; /* verifies, does not sign; NULL: none */
 	char *jwt_alg;
 	char *jwt_public_key; /* path of a PEM file */
 	char *jwt_issuer;
 	char *jwt_audience;
 	long long jwt_leeway; /* seconds */
 	char *jwt_manage;     /* claim=value, or NULL */
+	char *jwt_revoked;    /* list of the `jti` of tokens to refuse, or NULL */
 	long long keep_count; /* automatic cleanup keeps this many; 0: off */
 	long long workers;
 	long long history_days; /* what is older is forgotten; 0: nothing is */
@@ -37,13 +44,14 @@ struct settings {
 };
 
 /*
- * Fills *settings. `environment` is an array like environ(7) that outlives it. On failure
- * *settings is empty and `err` names file, line and reason. Release with settings_free().
+ * Fills *settings. `environment` is an array like environ(7), of which it keeps a copy. On
+ * failure *settings is empty and `err` names the setting, its place (the environment, or file
+ * and line) and the reason, never the value. Release with settings_free().
  */
 int settings_load(struct settings *settings, char *const environment[],
 		  struct oam_error *err);
 
-/* Releases all strings, wiping the secret first. Safe on an all-zero struct. */
+/* Releases all strings, wiping what may be secret first. Safe on an all-zero struct. */
 void settings_free(struct settings *settings);
 
 /*
@@ -54,6 +62,13 @@ int settings_describe(const struct settings *settings,
 		      void (*visit)(const char *name, const char *value,
 				    const char *source, void *context),
 		      void *context, struct oam_error *err);
+
+/*
+ * Where the value of the setting `name` comes from now, as settings_describe() has it. ""
+ * when that cannot be told.
+ */
+void settings_place(const struct settings *settings, const char *name, char *place,
+		    size_t size);
 
 /* True when `name` is a setting of this program, whatever its value. */
 bool settings_is_known(const char *name);

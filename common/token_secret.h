@@ -1,16 +1,16 @@
-/* token_secret: whether JWT_SECRET is fit to sign with. */
+/* token_secret: whether a secret is fit to sign tokens with. */
 #ifndef OAM_TOKEN_SECRET_H
 #define OAM_TOKEN_SECRET_H
 
-#include <stddef.h>
-
-#include "error.h"
+#include "token_signature.h"
 
 /*
- * SETTING when the secret is missing (NULL), shorter than `bytes` (the size of the hash of
- * `algorithm`, RFC 7518, 3.2), repeats a few characters, or is a known placeholder.
+ * SETTING with the setting's `name` when the secret is missing (NULL), shorter than the hash
+ * of the algorithm (RFC 7518, 3.2), in a public list of secrets, made of a few characters, or
+ * when fewer than 16 of its characters are anything but words, rows of keys and repetitions
+ * (token_words.h). Never the value. What `openssl rand`, uuidgen and pwgen make passes.
  */
-int token_secret_check(const char *secret, const char *algorithm, size_t bytes,
-		       struct oam_error *err);
+int token_secret_check(const char *name, const char *secret,
+		       const struct token_algorithm *algorithm, struct oam_error *err);
 
 #endif

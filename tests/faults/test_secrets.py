@@ -9,6 +9,7 @@ from fake_upstream import Fault, FakeUpstream, envelope
 
 KEY = "sk-planted-key-0123456789abcdef"
 PASSWORD = "planted-proxy-password"
+PREVIOUS = "8d41f0b6c27e95a3d80b64f1e7c35a92b06d4e8f17c3a950"
 BODY = "planted words of a body"
 
 
@@ -17,6 +18,7 @@ def test_planted_secrets(make_site):
     env = {
         "OPENAI_BASE_URL": upstream.url,
         "OPENAI_API_KEY": KEY,
+        "JWT_SECRET_PREVIOUS": PREVIOUS,
         "OAM_LOG_LEVEL": "debug",
         "OAM_JWT_MANAGE": "role=admin",
     }
@@ -63,7 +65,7 @@ def test_planted_secrets(make_site):
     log = site.log.read_text()
     spoken = [log, views, *said, *processes, *(o.stdout + o.stderr for o in outputs)]
     for text in spoken:
-        for secret in (SECRET, KEY, PASSWORD, admin, reader, admin.split(".")[2]):
+        for secret in (SECRET, PREVIOUS, KEY, PASSWORD, admin, reader, admin.split(".")[2]):
             assert secret not in text, text
     for text in [log, views, *(o.stderr for o in outputs)]:
         assert BODY not in text

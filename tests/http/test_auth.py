@@ -178,6 +178,10 @@ BAD = {
     "crit false": header(crit=False),
     "typ dpop+jwt": header(typ="dpop+jwt"),
     "typ JWE": header(typ="JWE"),
+    "typ text/jwt": header(typ="text/jwt"),
+    "typ application/": header(typ="application/"),
+    "kid number": header(kid=1),
+    "kid null": header(kid=None),
     "typ empty": header(typ=""),
     "typ number": header(typ=1),
     "typ null": header(typ=None),
@@ -237,6 +241,10 @@ ACCEPTED = {
     "plain": GOOD,
     "typ missing": token({"alg": "HS256"}),
     "typ jwt": header(typ="jwt"),
+    **{
+        f"typ {typ}": header(typ=typ)
+        for typ in ("at+jwt", "AT+JWT", "application/at+jwt", "application/jwt", "Application/JWT")
+    },
     "kid": header(kid="../../etc/passwd"),
     "own jwk beside a good signature": header(jwk=OWN_JWK),
     "unknown header": header(x={"y": [1]}),

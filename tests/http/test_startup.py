@@ -45,10 +45,11 @@ def idle(make_site):
         ("tooFew", "JWT_SECRET is too short"),
         ("x" * 31, "JWT_SECRET is too short"),
         ("ab" * 40, "JWT_SECRET is too weak"),
-        ("your-super-secret-jwt-key-change-this-in-production", "placeholder"),
-        ("a-string-secret-at-least-256-bits-long", "placeholder"),
-        ("CHANGEME-changeme-changeme-changeme-xx", "placeholder"),
-        ("0123456789abcdef0123456789abcdef", "placeholder"),
+        ("your-super-secret-jwt-key-change-this-in-production", "JWT_SECRET can be guessed"),
+        ("a-string-secret-at-least-256-bits-long", "JWT_SECRET can be guessed"),
+        ("CHANGEME-changeme-changeme-changeme-xx", "JWT_SECRET can be guessed"),
+        ("0123456789abcdef0123456789abcdef", "JWT_SECRET can be guessed"),
+        ("gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr9C", "JWT_SECRET is known"),
     ],
 )
 def test_a_weak_secret_stops_the_program(idle, secret, complaint):
@@ -60,6 +61,28 @@ def test_a_weak_secret_stops_the_program(idle, secret, complaint):
         assert secret not in done.stderr + done.stdout
     refused = idle.oam("token", check=False)
     assert refused.returncode == 1 and complaint in refused.stderr and not refused.stdout
+
+
+@pytest.mark.parametrize(
+    "secret, complaint",
+    [("tooFew", "is too short"), ("gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr9C", "is known")],
+)
+def test_a_weak_previous_secret_stops_the_program(idle, secret, complaint):
+    idle.set_env({"JWT_SECRET_PREVIOUS": secret})
+    done = start_as_cgi(idle)
+    assert done.returncode == 1 and secret not in done.stderr
+    assert f"{idle.env_file} line 2: JWT_SECRET_PREVIOUS {complaint}" in done.stderr
+
+
+def test_values_of_the_environment_are_checked_and_named(idle):
+    """Nothing of it gets into a header, a log line or a file."""
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "JWT_SECRET",
+                 "JWT_SECRET_PREVIOUS", "OPENAI_API_VERSION", "OAM_HTTP_PROXY", "OAM_DB"):  # fmt: skip
+        done = start_as_cgi(idle, **{name: "planted\nX-Evil: 1"})
+        assert done.returncode == 1 and f"environment: {name} " in done.stderr
+        assert "planted" not in done.stderr + done.stdout and "Evil" not in done.stdout
+    done = start_as_cgi(idle, JWT_SECRET="tooFew")
+    assert "environment: JWT_SECRET is too short" in done.stderr
 
 
 @pytest.mark.parametrize("alg, size", [("HS384", 48), ("HS512", 64)])
@@ -327,3 +350,15 @@ def test_an_older_schema_is_brought_up_to_date(make_site):
     assert json.loads(site.oam("profile", "show", "--json").stdout)["config"]["name"] == "Wished"
     assert site.sql("SELECT outcome FROM rotation") == [("recovered",)]
     assert site.sql("PRAGMA foreign_key_check") == []
+
+
+def test_what_is_no_id_is_passed_over_and_said(make_site):
+    """The .env may still have a placeholder; the environment may have a blank too many."""
+    site = make_site({"OPENAI_ASSISTANT_ID": "your-assistant-id"})
+    made = site.post("/initialize").data["assistantId"]
+    assert f"OPENAI_ASSISTANT_ID={made}" in site.env_file.read_text()
+    site.post("/initialize")
+    site.stop()
+    lines = [line for line in site.log.read_text().splitlines() if "event=not-an-id" in line]
+    assert len(lines) == 1 and "setting=OPENAI_ASSISTANT_ID" in lines[0]
+    assert "your-assistant-id" not in lines[0]

@@ -234,7 +234,9 @@ static void test_every_default(void **state)
 	(void)state;
 	write_env("");
 	assert_ok(settings_load(&settings, environment, &err));
-	assert_ptr_equal(settings.environment, environment);
+	assert_string_equal(settings.environment[0], environment[0]);
+	assert_ptr_not_equal(settings.environment[0], environment[0]);
+	assert_null(settings.environment[1]);
 	assert_string_equal(settings.env_file, path);
 	snprintf(expected, sizeof(expected), "%s/config/openai-assistant.json", folder);
 	assert_string_equal(settings.config_file, expected);
@@ -528,7 +530,8 @@ static void test_a_file_that_is_too_large(void **state)
 
 static void test_secrets_are_wiped(void **state)
 {
-	static const char *const names[] = { "JWT_SECRET", "OPENAI_API_KEY" };
+	static const char *const names[] = { "JWT_SECRET", "JWT_SECRET_PREVIOUS",
+					     "OPENAI_API_KEY", "OAM_HTTP_PROXY" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -610,6 +613,183 @@ static void test_read_now_of_a_folder(void **state)
 	settings_free(&settings);
 }
 
+/* A value of every setting that must not have such characters, and why not. */
+static const struct {
+	const char *name, *value, *reason; /* reason NULL: it is good */
+} values[] = {
+	{ "OPENAI_API_KEY", "sk-a\nhunter2", "OPENAI_API_KEY holds a blank, a line end" },
+	{ "OPENAI_API_KEY", "sk-a\rhunter2", "holds a blank, a line end, a quote" },
+	{ "OPENAI_API_KEY", "sk-a hunter2", "holds a blank, a line end, a quote" },
+	{ "OPENAI_API_KEY", "hunter2\t", "holds a blank, a line end, a quote" },
+	{ "OPENAI_API_KEY", "\x7Fhunter2", "holds a blank, a line end, a quote" },
+	{ "OPENAI_API_KEY", "hunter2\xc3\xa4", "holds a blank, a line end, a quote" },
+	{ "OPENAI_API_KEY", "'hunter2'", "holds a blank, a line end, a quote" },
+	{ "OPENAI_API_KEY", "hunter2`", "holds a blank, a line end, a quote" },
+	{ "OPENAI_API_KEY", "sk-proj_a.b-c/d+e=:~", NULL },
+	{ "OPENAI_ORG_ID", "org-hunter2\nX-Evil: 1", "OPENAI_ORG_ID holds a blank" },
+	{ "OPENAI_ORG_ID", "org-hunter2 ", "OPENAI_ORG_ID holds a blank" },
+	{ "OPENAI_ORG_ID", "org-hunter2\"", "OPENAI_ORG_ID holds a blank" },
+	{ "OPENAI_PROJECT_ID", "proj_hunter2\r\n", "OPENAI_PROJECT_ID holds a blank" },
+	{ "OPENAI_PROJECT_ID", "\"hunter2\"", "OPENAI_PROJECT_ID holds a blank" },
+	{ "OPENAI_API_VERSION", "hunter2\n", "OPENAI_API_VERSION must be of letters" },
+	{ "OPENAI_API_VERSION", "hunter2&x=1", "must be of letters" },
+	{ "OPENAI_API_VERSION", "hunter2#", "must be of letters" },
+	{ "OPENAI_API_VERSION", "hunter2 1", "must be of letters" },
+	{ "OPENAI_API_VERSION", "'hunter2'", "must be of letters" },
+	{ "OPENAI_API_VERSION", "2024-05-01-preview", NULL },
+	{ "OAM_HTTP_PROXY", "http://u:hunter2@h:1\n", "OAM_HTTP_PROXY holds a blank" },
+	{ "OAM_HTTP_PROXY", "ftp://u:hunter2@h:1", "must be like http://host:3128" },
+	{ "OAM_HTTP_PROXY", "://hunter2", "must be like http://host:3128" },
+	{ "OAM_HTTP_PROXY", "SOCKS5h://u:p@h:1", NULL },
+	{ "OAM_HTTP_PROXY", "host:3128", NULL },
+	{ "OPENAI_BASE_URL", "https://hunter2/\nv1", "must be like https://host/v1" },
+	{ "OPENAI_BASE_URL", "https://hunter2/\x01v1", "must be like https://host/v1" },
+	{ "OPENAI_BASE_URL", "https://hunter2/v1\"", "must be like https://host/v1" },
+	{ "OPENAI_BASE_URL", "https://hunter2\\@x/v1", "must be like https://host/v1" },
+	{ "JWT_SECRET", "hunter2hunter2\n", "JWT_SECRET holds a line end or another" },
+	{ "JWT_SECRET", "hunter2\thunter2", "JWT_SECRET holds a line end or another" },
+	{ "JWT_SECRET", "hunter2\x7F", "JWT_SECRET holds a line end or another" },
+	{ "JWT_SECRET", " hunter2", "JWT_SECRET has a blank at an end" },
+	{ "JWT_SECRET", "hunter2 ", "JWT_SECRET has a blank at an end" },
+	{ "JWT_SECRET", "a b 'c' \"d\"", NULL },
+	{ "JWT_SECRET_PREVIOUS", "hunter2\n", "JWT_SECRET_PREVIOUS holds a line end" },
+	{ "OAM_JWT_ALG", "hunter2", "OAM_JWT_ALG must be HS, RS or ES" },
+	{ "OAM_JWT_ALG", "HS256\n", "OAM_JWT_ALG must be HS, RS or ES" },
+	{ "OAM_JWT_ALG", "none", "OAM_JWT_ALG must be HS, RS or ES" },
+	{ "OAM_JWT_ISSUER", "hunter2\n", "OAM_JWT_ISSUER holds a line end" },
+	{ "OAM_JWT_ISSUER", "hunter2\xff", "OAM_JWT_ISSUER is not UTF-8" },
+	{ "OAM_JWT_AUDIENCE", "hunter2\x1b[31m", "OAM_JWT_AUDIENCE holds a line end" },
+	{ "OAM_JWT_AUDIENCE", " hunter2", "OAM_JWT_AUDIENCE has a blank at an end" },
+	{ "OAM_JWT_MANAGE", "role=hunter2\n", "OAM_JWT_MANAGE holds a line end" },
+	{ "OAM_JWT_REVOKED", "hunter2\nb", "OAM_JWT_REVOKED holds a line end" },
+	{ "OAM_JWT_REVOKED", "a, b", NULL },
+	{ "OAM_JWT_PUBLIC_KEY", "hunter2\n", "OAM_JWT_PUBLIC_KEY holds a line end" },
+	{ "OAM_DB", "hunter2\n.db", "OAM_DB holds a line end" },
+	{ "OAM_CONFIG_FILE", "hunter2\x01", "OAM_CONFIG_FILE holds a line end" },
+	{ "OAM_CA_FILE", "hunter2\r", "OAM_CA_FILE holds a line end" },
+	{ "OAM_HOOKS_DIR", "hunter2\x1b", "OAM_HOOKS_DIR holds a line end" },
+	{ "OAM_HOOKS_DIR", "a folder", NULL },
+	{ "OAM_JWT_LEEWAY", "1\n", "OAM_JWT_LEEWAY must be a whole number" },
+	{ "OAM_KEEP_COUNT", " 1", "OAM_KEEP_COUNT must be a whole number" },
+	{ "OAM_WORKERS", "1 ", "OAM_WORKERS must be a whole number" },
+	{ "OAM_LOG_LEVEL", "info\n", "OAM_LOG_LEVEL must be one of" },
+};
+
+static void test_values_of_the_environment(void **state)
+{
+	(void)state;
+	write_env("");
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		struct settings settings;
+		struct oam_error err = { 0 };
+		char copy[96];
+
+		snprintf(copy, sizeof(copy), "%s=%s", values[i].name, values[i].value);
+		environment[1] = copy;
+		if (!values[i].reason) {
+			assert_ok(settings_load(&settings, environment, &err));
+			settings_free(&settings);
+			continue;
+		}
+		err = load_error();
+		assert_says(&err, "environment: ");
+		assert_says(&err, values[i].reason);
+		assert_string_equal(err.param, values[i].name);
+		assert_null(strstr(err.message, "hunter2"));
+		assert_null(strstr(err.detail, "hunter2"));
+	}
+}
+
+/* The same in the file, where quotes keep all bytes but those that dotenv expands. */
+static void test_values_of_the_file(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		const char *value = values[i].value;
+		char quote = strchr(value, '\'') ? (strchr(value, '"') ? '`' : '"')
+						 : '\'';
+		struct settings settings;
+		struct oam_error err = { 0 };
+		char text[128], place[160];
+
+		snprintf(text, sizeof(text), "A=1\n%s=%c%s%c\n", values[i].name, quote,
+			 value, quote);
+		write_env(text);
+		if (!values[i].reason) {
+			assert_ok(settings_load(&settings, environment, &err));
+			settings_free(&settings);
+			continue;
+		}
+		err = load_error();
+		snprintf(place, sizeof(place), "%s line 2: ", path);
+		assert_says(&err, place);
+		assert_says(&err, values[i].reason);
+		assert_null(strstr(err.message, "hunter2"));
+	}
+}
+
+static void test_the_path_of_the_file(void **state)
+{
+	char copy[] = "OAM_ENV_FILE=/tmp/hunter2\n";
+	struct oam_error err;
+
+	(void)state;
+	environment[0] = copy;
+	err = load_error();
+	assert_says(&err, "environment: OAM_ENV_FILE holds a line end");
+	assert_null(strstr(err.message, "hunter2"));
+}
+
+/* What the caller does with its environment afterwards is its own business. */
+static void test_the_environment_is_copied(void **state)
+{
+	struct settings settings;
+	struct oam_error err = { 0 };
+	char *env_file = strdup(variable), *key = strdup("K=first"), *value;
+	char **own = calloc(3, sizeof(*own));
+
+	(void)state;
+	assert_true(env_file && key && own);
+	write_env("");
+	own[0] = env_file;
+	own[1] = key;
+	assert_ok(settings_load(&settings, own, &err));
+	memset(key, 'x', strlen(key));
+	free(key);
+	free(env_file);
+	free(own);
+	assert_ok(settings_read_now(&settings, "K", &value, &err));
+	assert_string_equal(value, "first");
+	free(value);
+	settings_free(&settings);
+}
+
+static void test_places(void **state)
+{
+	struct settings settings;
+	struct oam_error err = { 0 };
+	char copy[] = "OAM_WORKERS=3", place[160], expected[96];
+
+	(void)state;
+	environment[1] = copy;
+	write_env("\nJWT_SECRET=x\n");
+	assert_ok(settings_load(&settings, environment, &err));
+	snprintf(expected, sizeof(expected), "%s line 2", path);
+	settings_place(&settings, "JWT_SECRET", place, sizeof(place));
+	assert_string_equal(place, expected);
+	settings_place(&settings, "OAM_WORKERS", place, sizeof(place));
+	assert_string_equal(place, "environment");
+	settings_place(&settings, "OAM_JWT_ALG", place, sizeof(place));
+	assert_string_equal(place, "default");
+	settings_place(&settings, "OPENAI_API_KEY", place, sizeof(place));
+	assert_string_equal(place, "not set");
+	settings_place(&settings, "NOBODY", place, sizeof(place));
+	assert_string_equal(place, "");
+	settings_free(&settings);
+	settings_place(&settings, "JWT_SECRET", place, sizeof(place));
+	assert_string_equal(place, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -634,6 +814,11 @@ int main(void)
 		TEST(test_secrets_are_wiped),
 		TEST(test_read_now),
 		TEST(test_read_now_of_a_folder),
+		TEST(test_values_of_the_environment),
+		TEST(test_values_of_the_file),
+		TEST(test_the_path_of_the_file),
+		TEST(test_the_environment_is_copied),
+		TEST(test_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
