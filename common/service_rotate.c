@@ -38,7 +38,7 @@ int service_lease_try(struct service *service, const struct profile *profile,
 	snprintf(path, sizeof(path), "%s.lock", service->settings->db);
 	snprintf(holder, sizeof(holder), "%s pid %d", program_invocation_short_name,
 		 (int)getpid());
-	if (file_try_lock(path, profile->id, &lease->fd, &cause)) {
+	if (file_try_lock(path, service->settings->db, profile->id, &lease->fd, &cause)) {
 		error_set(err, STORE_FAILED, NULL); /* the lock is a part of it */
 		return error_detail(err, "%s", cause.detail);
 	}

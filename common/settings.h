@@ -28,9 +28,10 @@ struct settings {
 	char *jwt_public_key; /* path of a PEM file */
 	char *jwt_issuer;
 	char *jwt_audience;
-	long long jwt_leeway; /* seconds */
-	char *jwt_manage;     /* claim=value, or NULL */
-	long long keep_count; /* automatic cleanup keeps this many; 0: off */
+	long long jwt_leeway;     /* seconds */
+	char *jwt_manage;         /* claim=value, or NULL */
+	long long keep_count;     /* automatic cleanup keeps this many; 0: off */
+	long long write_in_place; /* 1: files that cannot be replaced are written into */
 	long long workers;
 	enum log_level log_level;
 };
