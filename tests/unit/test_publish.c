@@ -819,7 +819,23 @@ static void test_the_names_of_other_profiles(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-int main(void)
+/* --publish KEY VALUE FILE…: for tests that read the files in other languages. */
+static int publish_all(char **arguments)
+{
+	const struct publish_rules nobody_else = { 0 };
+
+	for (char **file = arguments + 2; *file; file++) {
+		struct oam_error err = { 0 };
+
+		if (publish_env(*file, arguments[0], arguments[1], &nobody_else, &err)) {
+			fprintf(stderr, "%s\n", err.message);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_way_to_write_it),
@@ -850,5 +866,7 @@ int main(void)
 		TEST(test_the_names_of_other_profiles),
 	};
 
+	if (argc > 3 && strcmp(argv[1], "--publish") == 0)
+		return publish_all(argv + 2);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
