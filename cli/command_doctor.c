@@ -8,7 +8,7 @@
 
 #include "cli.h"
 #include "clock.h"
-#include "file.h"
+#include "publish.h"
 #include "token.h"
 
 #define PATH_LENGTH 4096
@@ -106,9 +106,25 @@ static void folder_of(const char *path, char folder[PATH_LENGTH])
 			 slash == path ? 1 : (int)(slash - path), path);
 }
 
-static void check_file(struct doctor *doctor, const char *what, const char *path,
+/* Who else may read or write it. */
+static void check_mode(struct doctor *doctor, const char *what, const char *path,
 		       bool is_secret)
 {
+	struct stat status;
+	bool exists = stat(path, &status) == 0;
+
+	if (exists && is_secret && status.st_mode & 077)
+		find(doctor, what, path,
+		     status.st_mode & 07 ? "everybody may read or write it: chmod 600"
+					 : "its group may read or write it: chmod 600");
+	else
+		find(doctor, what, exists ? path : "will be made when needed", NULL);
+}
+
+/* SQLite writes it itself, and its journal beside it. */
+static void check_store_file(struct doctor *doctor)
+{
+	const char *what = "store file", *path = doctor->cli->settings->db;
 	char folder[PATH_LENGTH];
 	struct stat status;
 	bool exists = stat(path, &status) == 0;
@@ -124,21 +140,32 @@ static void check_file(struct doctor *doctor, const char *what, const char *path
 		find(doctor, what, path,
 		     "it belongs to another user, so that this one "
 		     "cannot replace it");
-	else if (exists && is_secret && status.st_mode & 077)
-		find(doctor, what, path,
-		     status.st_mode & 07 ? "everybody may read or write it: chmod 600"
-					 : "its group may read or write it: chmod 600");
 	else
-		find(doctor, what, exists ? path : "will be made when needed", NULL);
+		check_mode(doctor, what, path, true);
+}
+
+/* A file that is published into. */
+static void check_published(struct doctor *doctor, const char *what, const char *path,
+			    bool is_secret)
+{
+	const struct settings *settings = doctor->cli->settings;
+	const struct publish_rules rules = { .store = settings->db,
+					     .in_place = settings->write_in_place == 1 };
+	struct oam_error cause = { 0 };
+
+	if (publish_check(path, &rules, &cause))
+		find(doctor, what, "cannot be written", cause.message);
+	else
+		check_mode(doctor, what, path, is_secret);
 }
 
 static void check_files(struct doctor *doctor)
 {
 	const struct settings *settings = doctor->cli->settings;
 
-	check_file(doctor, ".env", settings->env_file, true);
-	check_file(doctor, "JSON file", settings->config_file, false);
-	check_file(doctor, "store file", settings->db, true);
+	check_published(doctor, ".env", settings->env_file, true);
+	check_published(doctor, "JSON file", settings->config_file, false);
+	check_store_file(doctor);
 }
 
 static void check_hooks(struct doctor *doctor)

@@ -243,3 +243,15 @@ int publish_env(const char *path, const char *key, const char *value,
 
 	return file_edit(&edit, err) < 0 ? -1 : 0;
 }
+
+int publish_check(const char *path, const struct publish_rules *rules,
+		  struct oam_error *err)
+{
+	const struct file_edit edit = { .path = path,
+					.limit = PUBLISH_CONFIG_MAX,
+					.mode = 0600,
+					.store = rules->store,
+					.in_place = rules->in_place };
+
+	return file_edit_check(&edit, err);
+}

@@ -52,6 +52,13 @@ int publish_config(const char *path, const char *id, struct json_object *config,
 		   int64_t created_at, const struct publish_rules *rules,
 		   struct oam_error *err);
 
+/*
+ * Whether the `.env` or the JSON file at `path` could be written: all steps but the last are
+ * tried. FILE with the words that publishing would use.
+ */
+int publish_check(const char *path, const struct publish_rules *rules,
+		  struct oam_error *err);
+
 /* Reads such a text as json_read() does, also behind a byte order mark (RFC 8259, 8.1). */
 int publish_read(const char *text, size_t length, struct json_object **tree,
 		 struct oam_error *err);
