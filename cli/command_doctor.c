@@ -1,6 +1,7 @@
 /* oam doctor: is everything as it has to be? One line each; its exit status tells. */
 #include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -159,12 +160,30 @@ static void check_published(struct doctor *doctor, const char *what, const char 
 		check_mode(doctor, what, path, is_secret);
 }
 
+/* Publishing kept them aside; what the application had added is only in there. */
+static void check_broken_files(struct doctor *doctor)
+{
+	char pattern[PATH_LENGTH];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s.*Z.broken",
+		 doctor->cli->settings->config_file);
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		find(doctor, "JSON file", found.gl_pathv[i],
+		     "the file was no JSON object, and was kept under this name: take "
+		     "over what was added to it, and remove it");
+	globfree(&found);
+}
+
 static void check_files(struct doctor *doctor)
 {
 	const struct settings *settings = doctor->cli->settings;
 
 	check_published(doctor, ".env", settings->env_file, true);
 	check_published(doctor, "JSON file", settings->config_file, false);
+	check_broken_files(doctor);
 	check_store_file(doctor);
 }
 

@@ -372,7 +372,7 @@ static void free_name(const char *path, int64_t now, char *name, size_t size)
 /* What is said of an old version that was no JSON object. */
 static void tell_broken(const char *path, const struct content *content)
 {
-	log_write(LOG_LEVEL_WARN, "broken-file", "file", path, "error",
+	log_write(LOG_LEVEL_ERROR, "broken-file", "file", path, "error",
 		  content->broken.message, "kept-as", content->keep_as, NULL);
 }
 
