@@ -87,7 +87,7 @@ static int take_lock(struct file_work *work, struct oam_error *err)
 		       0 &&
 	       work->lock < 0) {
 		if (clock_monotonic() > deadline) {
-			result = error_set(err, FILE_BUSY, NULL, work->target);
+			result = error_set(err, FILE_BUSY, NULL, work->edit->path);
 			break;
 		}
 		clock_sleep(LOCK_PAUSE);
@@ -128,11 +128,14 @@ static void remove_leftovers(const struct file_work *work)
 	closedir(folder);
 }
 
-static void remove_temporary(struct file_work *work)
+/* 0, or -1 with errno. */
+static int remove_temporary(struct file_work *work)
 {
-	if (work->temporary[0] != '\0')
-		unlinkat(work->folder, work->temporary, 0);
+	bool exists = work->temporary[0] != '\0' &&
+		      unlinkat(work->folder, work->temporary, 0) != 0 && errno != ENOENT;
+
 	work->temporary[0] = '\0';
+	return exists ? -1 : 0;
 }
 
 /* Nobody else can open it before it has the old file's rights. */
@@ -327,7 +330,8 @@ static int replace(struct file_work *work, struct oam_error *err)
 		unlinkat(work->folder, work->edit->keep_as, 0);
 	if (result != FILE_DONE)
 		return result;
-	remove_temporary(work); /* the old file is there after an exchange */
+	if (remove_temporary(work)) /* the old file is there after an exchange */
+		return file_edit_fail(work, FILE_REMOVE_OLD, errno, err);
 	if (file_sync(work->folder))
 		return file_edit_fail(work, FILE_REPLACE, errno, err);
 	return FILE_DONE;
@@ -385,13 +389,11 @@ static void forget(struct file_work *work)
 static int change(struct file_work *work, const char *text, size_t length,
 		  struct oam_error *err)
 {
+	remove_leftovers(work);
 	if (work->text && work->length == length && memcmp(work->text, text, length) == 0)
 		return FILE_SAME;
 	if (length > work->edit->limit)
 		return file_edit_fail(work, FILE_REPLACE, EFBIG, err);
-	if (work->edit->store && work->lock < 0)
-		return take_lock(work, err) ? -1 : FILE_AGAIN;
-	remove_leftovers(work);
 	return write_new(work, text, length, err);
 }
 
@@ -422,6 +424,8 @@ int file_edit(const struct file_edit *edit, struct oam_error *err)
 	struct file_work work = { .edit = edit, .folder = -1, .lock = -1, .old = -1 };
 	int result = FILE_AGAIN;
 
+	if (edit->store && take_lock(&work, err))
+		return -1;
 	for (int i = 0; i < TRIES_MAX && result == FILE_AGAIN; i++)
 		result = try_once(&work, err);
 	if (result == FILE_AGAIN)

@@ -63,7 +63,8 @@ struct file_edit {
 
 /*
  * 1 when the file was replaced, 0 when there was nothing to change. On failure the file
- * is as it was; FILE says why, FILE_BUSY may pass.
+ * is as it was, or, when only what follows the replacing failed, the new one: trying again
+ * does what is left. FILE says why, FILE_BUSY may pass.
  */
 int file_edit(const struct file_edit *edit, struct oam_error *err);
 

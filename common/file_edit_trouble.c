@@ -19,6 +19,7 @@ static const char *const steps[] = {
 	[FILE_KEEP_MODE] = "keep its mode",
 	[FILE_KEEP_VERSION] = "keep its old version",
 	[FILE_REPLACE] = "replace it",
+	[FILE_REMOVE_OLD] = "remove the old one, .NAME.oam-XXXXXX, after replacing it",
 	[FILE_SAVE_BEFORE] = "save the old text (NAME.oam-writing beside the store)",
 	[FILE_WRITE_IN_PLACE] = "write into it",
 };
