@@ -1,4 +1,4 @@
-/* The course of an edit. file_edit_keep.c, _place.c and _trouble.c have its parts. */
+/* The course of an edit. file_edit_*.c have its parts. */
 #include "file_edit.h"
 
 #include <dirent.h>
@@ -15,7 +15,6 @@
 #include "random.h"
 
 #define LINKS_MAX  40 /* as the kernel */
-#define TRIES_MAX  8  /* against other programs that change the file meanwhile */
 #define LOCK_MAX   (5 * CLOCK_SECOND)
 #define LOCK_PAUSE INT64_C(10) /* ms */
 #define TEMPORARY  ".oam-"
@@ -128,8 +127,7 @@ static void remove_leftovers(const struct file_work *work)
 	closedir(folder);
 }
 
-/* 0, or -1 with errno. */
-static int remove_temporary(struct file_work *work)
+int file_remove_temporary(struct file_work *work)
 {
 	bool exists = work->temporary[0] != '\0' &&
 		      unlinkat(work->folder, work->temporary, 0) != 0 && errno != ENOENT;
@@ -189,154 +187,6 @@ static int read_old(struct file_work *work, struct oam_error *err)
 	return FILE_DONE;
 }
 
-bool file_is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	       a->st_size == b->st_size && a->st_mode == b->st_mode &&
-	       a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* True when the file is still the one that was read. */
-static bool is_unchanged(const struct file_work *work)
-{
-	struct stat now;
-
-	if (fstatat(work->folder, work->name, &now, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT && work->old < 0;
-	return work->old >= 0 && file_is_same(&now, &work->status);
-}
-
-/* True when nobody has touched what was copied of its rights. A second link does, too. */
-static bool has_same_rights(const struct file_work *work)
-{
-	struct stat now;
-
-	return work->old < 0 || (fstat(work->old, &now) == 0 &&
-				 now.st_ctim.tv_sec == work->status.st_ctim.tv_sec &&
-				 now.st_ctim.tv_nsec == work->status.st_ctim.tv_nsec);
-}
-
-/* Where there are no hard links, a copy does. */
-static int keep_version(struct file_work *work, struct oam_error *err)
-{
-	const char *name = work->edit->keep_as;
-	int fd, result;
-
-	if (!name || work->old < 0 ||
-	    linkat(work->folder, work->name, work->folder, name, 0) == 0)
-		return 0;
-	if (errno == EEXIST)
-		return file_edit_fail(work, FILE_KEEP_VERSION, errno, err);
-	fd = openat(work->folder, name,
-		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return file_edit_fail(work, FILE_KEEP_VERSION, errno, err);
-	result = file_keep_rights(work, fd, err);
-	if (result == 0 &&
-	    (file_write_open(fd, work->text, work->length) || file_sync(fd)))
-		result = file_edit_fail(work, FILE_KEEP_VERSION, errno, err);
-	close(fd);
-	if (result)
-		unlinkat(work->folder, name, 0);
-	return result;
-}
-
-/* ---- replacing ---- */
-
-static bool is_unsupported(int cause)
-{
-	return cause == EINVAL || cause == ENOSYS || cause == EOPNOTSUPP;
-}
-
-/* True when the file that the exchange took out is what was read, to the last byte. */
-static bool took_out_what_was_read(const struct file_work *work)
-{
-	struct stat now;
-	size_t length;
-	char *text;
-	bool same;
-
-	if (fstatat(work->folder, work->temporary, &now, AT_SYMLINK_NOFOLLOW) ||
-	    !file_is_same(&now, &work->status) || lseek(work->old, 0, SEEK_SET) ||
-	    file_read_open(work->old, work->edit->limit, &text, &length))
-		return false;
-	same = length == work->length && memcmp(text, work->text, length) == 0;
-	explicit_bzero(text, length);
-	free(text);
-	return same;
-}
-
-/* The exchange took out another program's new version: gives it its name back. */
-static void give_back(struct file_work *work)
-{
-	struct stat now;
-
-	for (int i = 0; i < TRIES_MAX; i++) {
-		if (renameat2(work->folder, work->temporary, work->folder, work->name,
-			      RENAME_EXCHANGE))
-			break;
-		if (fstatat(work->folder, work->temporary, &now, AT_SYMLINK_NOFOLLOW) ==
-			    0 &&
-		    now.st_ino == work->own.st_ino)
-			return;
-	}
-	if (renameat(work->folder, work->temporary, work->folder, work->name) == 0)
-		work->temporary[0] = '\0';
-}
-
-/* Without flags: who looks and then acts can only be quick. */
-static int rename_plainly(struct file_work *work, struct oam_error *err)
-{
-	if (!is_unchanged(work))
-		return FILE_AGAIN;
-	if (renameat(work->folder, work->temporary, work->folder, work->name))
-		return file_edit_fail(work, FILE_REPLACE, errno, err);
-	work->temporary[0] = '\0';
-	return FILE_DONE;
-}
-
-static int take_name(struct file_work *work, struct oam_error *err)
-{
-	unsigned flags = work->old >= 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-
-	if (renameat2(work->folder, work->temporary, work->folder, work->name, flags)) {
-		if (errno == EEXIST || errno == ENOENT)
-			return FILE_AGAIN;
-		return is_unsupported(errno)
-			       ? rename_plainly(work, err)
-			       : file_edit_fail(work, FILE_REPLACE, errno, err);
-	}
-	if (flags == RENAME_NOREPLACE) {
-		work->temporary[0] = '\0';
-	} else if (!took_out_what_was_read(work)) {
-		give_back(work);
-		return FILE_AGAIN;
-	}
-	return FILE_DONE;
-}
-
-static int replace(struct file_work *work, struct oam_error *err)
-{
-	int result;
-
-	if (!is_unchanged(work) || !has_same_rights(work))
-		return FILE_AGAIN;
-	if (keep_version(work, err))
-		return -1;
-	result = take_name(work, err);
-	if (result != FILE_DONE && work->edit->keep_as && work->old >= 0)
-		unlinkat(work->folder, work->edit->keep_as, 0);
-	if (result != FILE_DONE)
-		return result;
-	if (remove_temporary(work)) /* the old file is there after an exchange */
-		return file_edit_fail(work, FILE_REMOVE_OLD, errno, err);
-	if (file_sync(work->folder))
-		return file_edit_fail(work, FILE_REPLACE, errno, err);
-	return FILE_DONE;
-}
-
 /* True when replacing failed for a reason that does not hold for the file's content. */
 static bool may_write_in_place(const struct file_work *work)
 {
@@ -361,8 +211,8 @@ static int write_new(struct file_work *work, const char *text, size_t length,
 		close(fd);
 	}
 	if (result == 0)
-		result = replace(work, &cause);
-	remove_temporary(work);
+		result = file_replace(work, &cause);
+	file_remove_temporary(work);
 	if (result >= 0)
 		return result;
 	if (may_write_in_place(work))
@@ -426,7 +276,7 @@ int file_edit(const struct file_edit *edit, struct oam_error *err)
 
 	if (edit->store && take_lock(&work, err))
 		return -1;
-	for (int i = 0; i < TRIES_MAX && result == FILE_AGAIN; i++)
+	for (int i = 0; i < FILE_TRIES_MAX && result == FILE_AGAIN; i++)
 		result = try_once(&work, err);
 	if (result == FILE_AGAIN)
 		error_set(err, FILE_BUSY, NULL, work.target);
@@ -452,7 +302,7 @@ static int check_place(struct file_work *work, struct oam_error *err)
 		return -1;
 	result = file_keep_rights(work, fd, err);
 	close(fd);
-	remove_temporary(work);
+	file_remove_temporary(work);
 	if (result == 0 && work->old >= 0 && is_mount_point(work))
 		return file_edit_fail(work, FILE_REPLACE, EBUSY, err);
 	return result;

@@ -7,6 +7,8 @@
 
 #include "file_edit.h"
 
+#define FILE_TRIES_MAX 8 /* against other programs that change the file meanwhile */
+
 /* What an edit does, for the words of its errors. */
 enum file_step {
 	FILE_FOLLOW,
@@ -61,6 +63,15 @@ int file_keep_rights(struct file_work *work, int to, struct oam_error *err);
 
 /* True when both are the same version of the same file. */
 bool file_is_same(const struct stat *a, const struct stat *b);
+
+/* Removes what is under the temporary name, if there is one. 0, or -1 with errno. */
+int file_remove_temporary(struct file_work *work);
+
+/*
+ * Keeps the old version, if that is asked for, and gives the temporary file its name:
+ * FILE_DONE, FILE_AGAIN when another program was faster, or -1.
+ */
+int file_replace(struct file_work *work, struct oam_error *err);
 
 /* After replacing failed: writes into the file itself. FILE_DONE, FILE_AGAIN or -1. */
 int file_write_in_place(struct file_work *work, const char *text, size_t length,

@@ -340,14 +340,10 @@ char *publish_config_path(const char *path, const char *profile, struct oam_erro
 static int64_t time_of(const char *name)
 {
 	struct tm time = { 0 };
-	const char *stamp = name + strlen(name) - (STAMP_SIZE - 2);
-	int ms = 0;
+	const char *rest = strptime(name + strlen(name) - (STAMP_SIZE - 2),
+				    "%Y-%m-%dT%H-%M-%S.", &time);
 
-	sscanf(stamp, "%d-%d-%dT%d-%d-%d.%dZ", &time.tm_year, &time.tm_mon, &time.tm_mday,
-	       &time.tm_hour, &time.tm_min, &time.tm_sec, &ms);
-	time.tm_year -= 1900;
-	time.tm_mon -= 1;
-	return (int64_t)timegm(&time) * CLOCK_SECOND + ms;
+	return rest ? (int64_t)timegm(&time) * CLOCK_SECOND + strtol(rest, NULL, 10) : 0;
 }
 
 /*
