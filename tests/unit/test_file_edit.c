@@ -28,6 +28,7 @@ static struct {
 	int link, rename_flags, sync; /* errno; 0: it works */
 	int rename;                   /* the same, of a rename without flags */
 	void (*before_rename)(void);  /* another program acts, once */
+	void (*before_sync)(void);    /* the same */
 } system_is;
 
 static int fails(int cause)
@@ -62,7 +63,11 @@ int renameat(int a, const char *from, int b, const char *to)
 int fsync(int fd)
 {
 	struct stat status;
+	void (*act)(void) = system_is.before_sync;
 
+	system_is.before_sync = NULL;
+	if (act)
+		act();
 	fstat(fd, &status);
 	if (S_ISDIR(status.st_mode) && fails(system_is.sync))
 		return -1;
@@ -441,6 +446,23 @@ static void test_access_list_and_attributes_are_kept(void **state)
 	assert_int_equal(status.st_mode & 07777, 0640); /* the mask, not the group */
 }
 
+static void add_attribute(void)
+{
+	setxattr(path, "user.late", "y", 1, 0);
+}
+
+/* The rights were copied already when somebody changes them. */
+static void test_a_change_of_rights_is_not_lost(void **state)
+{
+	(void)state;
+	put(path, "old\n");
+	if (!has_attributes())
+		skip();
+	system_is.before_sync = add_attribute;
+	assert_edited("old\nid\n");
+	assert_attribute("user.late", "y", 1);
+}
+
 /* A folder hands its default list down to new files; the old file had none. */
 static void test_a_default_list_opens_nothing(void **state)
 {
@@ -742,6 +764,7 @@ int main(void)
 		TEST(test_the_reason_is_the_first),
 		TEST(test_a_kept_version_is_never_overwritten),
 		TEST(test_access_list_and_attributes_are_kept),
+		TEST(test_a_change_of_rights_is_not_lost),
 		TEST(test_a_default_list_opens_nothing),
 		TEST(test_what_cannot_be_kept_is_refused),
 		TEST(test_what_root_makes_is_the_services),
