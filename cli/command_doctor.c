@@ -1,6 +1,7 @@
 /* oam doctor: is everything as it has to be? One line each; its exit status tells. */
 #include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 #include "clock.h"
 #include "file.h"
 #include "hooks.h"
+#include "publish.h"
 #include "token.h"
 
 #define PATH_LENGTH 4096
@@ -108,9 +110,25 @@ static void folder_of(const char *path, char folder[PATH_LENGTH])
 			 slash == path ? 1 : (int)(slash - path), path);
 }
 
-static void check_file(struct doctor *doctor, const char *what, const char *path,
+/* Who else may read or write it. */
+static void check_mode(struct doctor *doctor, const char *what, const char *path,
 		       bool is_secret)
 {
+	struct stat status;
+	bool exists = stat(path, &status) == 0;
+
+	if (exists && is_secret && status.st_mode & 077)
+		find(doctor, what, path,
+		     status.st_mode & 07 ? "everybody may read or write it: chmod 600"
+					 : "its group may read or write it: chmod 600");
+	else
+		find(doctor, what, exists ? path : "will be made when needed", NULL);
+}
+
+/* SQLite writes it itself, and its journal beside it. */
+static void check_store_file(struct doctor *doctor)
+{
+	const char *what = "store file", *path = doctor->cli->settings->db;
 	char folder[PATH_LENGTH];
 	struct stat status;
 	bool exists = stat(path, &status) == 0;
@@ -126,21 +144,50 @@ static void check_file(struct doctor *doctor, const char *what, const char *path
 		find(doctor, what, path,
 		     "it belongs to another user, so that this one "
 		     "cannot replace it");
-	else if (exists && is_secret && status.st_mode & 077)
-		find(doctor, what, path,
-		     status.st_mode & 07 ? "everybody may read or write it: chmod 600"
-					 : "its group may read or write it: chmod 600");
 	else
-		find(doctor, what, exists ? path : "will be made when needed", NULL);
+		check_mode(doctor, what, path, true);
+}
+
+/* A file that is published into. */
+static void check_published(struct doctor *doctor, const char *what, const char *path,
+			    bool is_secret)
+{
+	const struct settings *settings = doctor->cli->settings;
+	const struct publish_rules rules = { .store = settings->db,
+					     .in_place = settings->write_in_place == 1 };
+	struct oam_error cause = { 0 };
+
+	if (publish_check(path, &rules, &cause))
+		find(doctor, what, "cannot be written", cause.message);
+	else
+		check_mode(doctor, what, path, is_secret);
+}
+
+/* Publishing kept them aside; what the application had added is only in there. */
+static void check_broken_files(struct doctor *doctor)
+{
+	char pattern[PATH_LENGTH];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s.*Z.broken",
+		 doctor->cli->settings->config_file);
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		find(doctor, "JSON file", found.gl_pathv[i],
+		     "the file was no JSON object, and was kept under this name: take "
+		     "over what was added to it, and remove it");
+	globfree(&found);
 }
 
 static void check_files(struct doctor *doctor)
 {
 	const struct settings *settings = doctor->cli->settings;
 
-	check_file(doctor, ".env", settings->env_file, true);
-	check_file(doctor, "JSON file", settings->config_file, false);
-	check_file(doctor, "store file", settings->db, true);
+	check_published(doctor, ".env", settings->env_file, true);
+	check_published(doctor, "JSON file", settings->config_file, false);
+	check_broken_files(doctor);
+	check_store_file(doctor);
 }
 
 /* What the hooks of all stages come to. */

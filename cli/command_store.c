@@ -6,8 +6,6 @@
 #include "clock.h"
 #include "publish.h"
 
-#define CONFIG_MAX (4UL * 1024 * 1024)
-
 int command_migrate(struct cli *cli, struct oam_error *err)
 {
 	const char *db = cli->settings->db;
@@ -96,8 +94,8 @@ static int restore_config(struct cli *cli, struct service *service, struct oam_e
 	char *text = NULL;
 	size_t length;
 
-	if (cli_read(cli->config, CONFIG_MAX, &text, &length, err) ||
-	    json_read(text, length, &tree, err))
+	if (cli_read(cli->config, PUBLISH_CONFIG_MAX, &text, &length, err) ||
+	    publish_read(text, length, &tree, err))
 		goto out;
 	id = json_member_string(tree, "assistantId");
 	if (!id || !assistant_id_is_valid(id)) {

@@ -219,6 +219,16 @@ static void count_lines(struct dotenv_scanner *scanner, size_t to)
 	}
 }
 
+const char *dotenv_fault(const char *text, size_t length)
+{
+	if (length < 2)
+		return NULL;
+	if (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0 ||
+	    (text[0] == '\0') != (text[1] == '\0'))
+		return "it is UTF-16; save it as UTF-8";
+	return NULL;
+}
+
 void dotenv_start(struct dotenv_scanner *scanner, const char *text, size_t length)
 {
 	*scanner = (struct dotenv_scanner){ .text = text, .length = length, .line = 1 };

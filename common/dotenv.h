@@ -20,6 +20,9 @@
 
 #include "error.h"
 
+/* Bytes of a `.env` that is read; none is written that is longer. */
+#define DOTENV_MAX (1024UL * 1024)
+
 /* One assignment. Offsets and lengths are bytes of the scanned text. */
 struct dotenv_entry {
 	size_t key, key_length;
@@ -33,6 +36,12 @@ struct dotenv_entry {
 	size_t value, value_length;
 	int line; /* where the key stands, from 1 */
 };
+
+/*
+ * What makes the text no `.env` of bytes, like "UTF-16", or NULL: UTF-16 has a byte order
+ * mark or, in its first letter, a NUL byte. No line of it would be understood.
+ */
+const char *dotenv_fault(const char *text, size_t length);
 
 /* Where a scan is. The text is borrowed and need not end in '\0'. */
 struct dotenv_scanner {

@@ -66,7 +66,7 @@ X(UPSTREAM_NO_PROTOCOL,  502, "upstream_failed",        NULL, "There is no Assis
 X(UPSTREAM_RATE_LIMITED, 503, "upstream_rate_limited",  NULL, "Rate limit exceeded at the assistants server. Try again later.") \
 X(UPSTREAM_FAILED,       502, "upstream_failed",        NULL, "The assistants server failed: %s.") \
 X(UPSTREAM_AMBIGUOUS,    502, "upstream_failed",        NULL, "The assistants server may or may not have done it: %s.") \
-X(FILE_BUSY,             503, "file_busy",              NULL, "Another program keeps changing a file, or its folder is locked.") \
+X(FILE_BUSY,             503, "file_busy",              NULL, "%s: another program keeps changing it, or the lock of the store is held; it is tried again.") \
 X(NOT_PUBLISHED,         503, "not_published",          NULL, "The new id is in the store, but not in the application's files yet: %s") \
 X(HOOK,                  503, "hook_failed",            NULL, "Hook %s%s%s %s.") \
 X(HOOK_FAILED,           503, "hook_failed",            NULL, "The new id is in use, but not all hooks did their work: %s") \

@@ -1,114 +1,119 @@
+/* The course of an edit. file_edit_*.c have its parts. */
 #include "file_edit.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "file.h"
+#include "file_edit_private.h"
+#include "random.h"
 
 #define LINKS_MAX  40 /* as the kernel */
-#define TRIES_MAX  8  /* against other programs that change the file meanwhile */
 #define LOCK_MAX   (5 * CLOCK_SECOND)
 #define LOCK_PAUSE INT64_C(10) /* ms */
-
-/* One edit on its way. */
-struct work {
-	const struct file_edit *edit;
-	char target[PATH_MAX]; /* what the links lead to */
-	const char *name;      /* its last part */
-	char temporary[NAME_MAX + 1];
-	int folder;
-	bool exists;
-	struct stat status; /* of what was read */
-};
-
-static int fail(const struct work *work, const char *action, struct oam_error *err)
-{
-	int cause = errno;
-
-	error_set(err, FILE, NULL, strerror(cause));
-	return error_detail(err, "%s %s: %s", action, work->target, strerror(cause));
-}
+#define TEMPORARY  ".oam-"
+#define RANDOM     6 /* characters behind that */
 
 /* ---- where the file is ---- */
 
 /* Follows the links of the last part; what they lead to need not exist. */
-static int follow_links(struct work *work, struct oam_error *err)
+static int follow_links(struct file_work *work, struct oam_error *err)
 {
 	char link[PATH_MAX], *next;
 
-	if (strlen(work->edit->path) >= sizeof(work->target)) {
-		errno = ENAMETOOLONG;
-		return fail(work, "open", err);
-	}
-	strcpy(work->target, work->edit->path);
+	snprintf(work->target, sizeof(work->target), "%s", work->edit->path);
+	if (strlen(work->edit->path) >= sizeof(work->target))
+		return file_edit_fail(work, FILE_FOLLOW, ENAMETOOLONG, err);
 	for (int i = 0; i < LINKS_MAX; i++) {
 		ssize_t length = readlink(work->target, link, sizeof(link) - 1);
+		bool fits;
 
 		if (length < 0)
 			return errno == EINVAL || errno == ENOENT
 				       ? 0
-				       : fail(work, "read the link", err);
+				       : file_edit_fail(work, FILE_OPEN_FOLDER, errno,
+							err);
 		link[length] = '\0';
 		next = file_beside(work->target, link, err);
 		if (!next)
 			return -1;
-		if (strlen(next) < sizeof(work->target)) {
+		fits = strlen(next) < sizeof(work->target);
+		if (fits)
 			strcpy(work->target, next);
-			free(next);
-			continue;
-		}
 		free(next);
-		errno = ENAMETOOLONG;
-		return fail(work, "follow", err);
+		if (!fits)
+			return file_edit_fail(work, FILE_FOLLOW, ENAMETOOLONG, err);
 	}
-	errno = ELOOP;
-	return fail(work, "follow", err);
+	return file_edit_fail(work, FILE_FOLLOW, ELOOP, err);
 }
 
-static int open_folder(struct work *work, struct oam_error *err)
+static int open_folder(struct file_work *work, struct oam_error *err)
 {
 	const char *slash = strrchr(work->target, '/');
-	char folder[PATH_MAX];
+	char path[PATH_MAX];
 	size_t length = slash ? (size_t)(slash - work->target) : 0;
 
 	work->name = slash ? slash + 1 : work->target;
-	snprintf(folder, sizeof(folder), "%.*s", slash == work->target ? 1 : (int)length,
+	snprintf(path, sizeof(path), "%.*s", slash == work->target ? 1 : (int)length,
 		 work->target);
-	work->folder = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return work->folder < 0 ? fail(work, "open the folder of", err) : 0;
+	if (!slash)
+		strcpy(path, ".");
+	work->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (work->folder < 0 &&
+	    errno == EACCES) /* it may be entered, but not be listed */
+		work->folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return work->folder < 0 ? file_edit_fail(work, FILE_OPEN_FOLDER, errno, err) : 0;
 }
 
-static int lock_folder(struct work *work, struct oam_error *err)
+/* ---- the lock ---- */
+
+static int take_lock(struct file_work *work, struct oam_error *err)
 {
 	int64_t deadline = clock_monotonic() + LOCK_MAX;
+	const char *store = work->edit->store;
+	char *path;
+	int result;
 
-	while (flock(work->folder, LOCK_EX | LOCK_NB)) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return fail(work, "lock the folder of", err);
-		if (clock_monotonic() > deadline)
-			return error_set(err, FILE_BUSY, NULL);
+	if (asprintf(&path, "%s.lock", store) < 0)
+		return error_set(err, NO_MEMORY, NULL);
+	while ((result = file_try_lock(path, store, FILE_EDIT_LOCK, &work->lock, err)) ==
+		       0 &&
+	       work->lock < 0) {
+		if (clock_monotonic() > deadline) {
+			result = error_set(err, FILE_BUSY, NULL, work->edit->path);
+			break;
+		}
 		clock_sleep(LOCK_PAUSE);
 	}
-	return 0;
+	free(path);
+	return result;
 }
 
 /* ---- temporary files ---- */
 
-/* A process that was killed left its own behind; nobody else has one while we lock. */
-static void remove_leftovers(const struct work *work)
+static bool is_temporary(const struct file_work *work, const char *name)
+{
+	size_t length = strlen(work->name);
+
+	return name[0] == '.' && strncmp(name + 1, work->name, length) == 0 &&
+	       strncmp(name + 1 + length, TEMPORARY, strlen(TEMPORARY)) == 0 &&
+	       strlen(name) == 1 + length + strlen(TEMPORARY) + RANDOM;
+}
+
+/*
+ * A process that was killed left its own behind. One of another store's process, which does
+ * not take turns with us, begins again without it.
+ */
+static void remove_leftovers(const struct file_work *work)
 {
 	int fd = openat(work->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-	size_t length = strlen(work->name);
 	struct dirent *entry;
 
 	if (!folder) {
@@ -116,180 +121,205 @@ static void remove_leftovers(const struct work *work)
 			close(fd);
 		return;
 	}
-	while ((entry = readdir(folder))) {
-		const char *name = entry->d_name;
-
-		if (name[0] == '.' && strncmp(name + 1, work->name, length) == 0 &&
-		    strncmp(name + 1 + length, ".oam-", 5) == 0 &&
-		    strlen(name) == length + 12)
-			unlinkat(work->folder, name, 0);
-	}
+	while ((entry = readdir(folder)))
+		if (is_temporary(work, entry->d_name))
+			unlinkat(work->folder, entry->d_name, 0);
 	closedir(folder);
 }
 
-static int make_temporary(struct work *work, struct oam_error *err)
+int file_remove_temporary(struct file_work *work)
 {
-	char path[PATH_MAX + NAME_MAX];
+	bool exists = work->temporary[0] != '\0' &&
+		      unlinkat(work->folder, work->temporary, 0) != 0 && errno != ENOENT;
+
+	work->temporary[0] = '\0';
+	return exists ? -1 : 0;
+}
+
+/* Nobody else can open it before it has the old file's rights. */
+static int make_temporary(struct file_work *work, struct oam_error *err)
+{
+	char random[RANDOM + 1];
 	int fd;
 
-	snprintf(path, sizeof(path), "%.*s.%s.oam-XXXXXX",
-		 (int)(work->name - work->target), work->target, work->name);
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return fail(work, "write beside", err);
-	snprintf(work->temporary, sizeof(work->temporary), "%s",
-		 path + (work->name - work->target));
-	return fd;
-}
-
-static int write_all(int fd, const char *text, size_t length)
-{
-	while (length > 0) {
-		ssize_t n = write(fd, text, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		length -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Owner before mode: a change of owner takes bits of the mode away. */
-static int fill_temporary(const struct work *work, int fd, const char *text,
-			  size_t length, struct oam_error *err)
-{
-	struct stat own;
-
-	if (write_all(fd, text, length))
-		return fail(work, "write beside", err);
-	if (work->exists) {
-		if (fstat(fd, &own))
-			return fail(work, "stat beside", err);
-		if ((own.st_uid != work->status.st_uid ||
-		     own.st_gid != work->status.st_gid) &&
-		    fchown(fd, work->status.st_uid, work->status.st_gid))
-			return fail(work, "keep the owner of", err);
-	}
-	if (fchmod(fd, work->exists ? work->status.st_mode & 07777 : work->edit->mode))
-		return fail(work, "keep the mode of", err);
-	return fsync(fd) ? fail(work, "sync beside", err) : 0;
-}
-
-/* ---- replacing ---- */
-
-static int read_old(struct work *work, char **old, size_t *length, struct oam_error *err)
-{
-	if (file_read(work->target, work->edit->limit, old, length, err))
+	if (random_base62(random, RANDOM, err))
 		return -1;
-	work->exists = *old != NULL;
-	if (work->exists && fstatat(work->folder, work->name, &work->status, 0))
-		return fail(work, "stat", err);
-	return 0;
-}
-
-/* True when the file is still the one that was read. */
-static bool is_unchanged(const struct work *work)
-{
-	struct stat now;
-
-	if (fstatat(work->folder, work->name, &now, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT && !work->exists;
-	return work->exists && now.st_dev == work->status.st_dev &&
-	       now.st_ino == work->status.st_ino && now.st_size == work->status.st_size &&
-	       now.st_mtim.tv_sec == work->status.st_mtim.tv_sec &&
-	       now.st_mtim.tv_nsec == work->status.st_mtim.tv_nsec;
-}
-
-static int keep_old(const struct work *work, struct oam_error *err)
-{
-	const char *name = work->edit->keep_as;
-
-	if (!name || !work->exists ||
-	    linkat(work->folder, work->name, work->folder, name, 0) == 0)
-		return 0;
-	return fail(work, "keep the old version of", err);
-}
-
-/* 1 done, 0 begin again. */
-static int replace(struct work *work, struct oam_error *err)
-{
-	unsigned flags = work->exists ? 0 : RENAME_NOREPLACE;
-
-	if (!is_unchanged(work))
-		return 0;
-	if (keep_old(work, err))
-		return -1;
-	if (renameat2(work->folder, work->temporary, work->folder, work->name, flags)) {
-		if (errno == EEXIST)
-			return 0;
-		if (work->edit->keep_as)
-			unlinkat(work->folder, work->edit->keep_as, 0);
-		return fail(work, "replace", err);
-	}
+	snprintf(work->temporary, sizeof(work->temporary), ".%s" TEMPORARY "%s",
+		 work->name, random);
+	fd = openat(work->folder, work->temporary,
+		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		return fd;
 	work->temporary[0] = '\0';
-	return fsync(work->folder) ? fail(work, "sync the folder of", err) : 1;
+	return file_edit_fail(work, FILE_WRITE_BESIDE, errno, err);
 }
 
-/* Writes the new text and puts it in place: 1 done, 0 begin again. */
-static int write_new(struct work *work, const char *text, size_t length,
+static int fill(struct file_work *work, int fd, const char *text, size_t length,
+		struct oam_error *err)
+{
+	if (file_write_open(fd, text, length))
+		return file_edit_fail(work, FILE_WRITE_BESIDE, errno, err);
+	if (file_keep_rights(work, fd, err))
+		return -1;
+	if (file_sync(fd) || fstat(fd, &work->own))
+		return file_edit_fail(work, FILE_WRITE_BESIDE, errno, err);
+	return 0;
+}
+
+/* ---- the old version ---- */
+
+/*
+ * What is stat'ed is what is read, and before that: a later change shows. FILE_AGAIN when
+ * the file became a link meanwhile; FILE_DONE.
+ */
+static int read_old(struct file_work *work, struct oam_error *err)
+{
+	work->old = openat(work->folder, work->name,
+			   O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (work->old < 0 && errno == ENOENT)
+		return FILE_DONE;
+	if (work->old < 0 && errno == ELOOP)
+		return FILE_AGAIN;
+	if (work->old < 0 || fstat(work->old, &work->status) ||
+	    file_read_open(work->old, work->edit->limit, &work->text, &work->length))
+		return errno == ENOMEM ? error_set(err, NO_MEMORY, NULL)
+				       : file_edit_fail(work, FILE_READ, errno, err);
+	return FILE_DONE;
+}
+
+/* True when replacing failed for a reason that does not hold for the file's content. */
+static bool may_write_in_place(const struct file_work *work)
+{
+	static const int causes[] = { EBUSY, EXDEV,  EACCES,    EPERM,
+				      EROFS, EINVAL, EOPNOTSUPP };
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+		if (work->cause == causes[i])
+			return work->edit->in_place && work->old >= 0;
+	return false;
+}
+
+/* Writes the new text beside the file and puts it in its place. */
+static int write_new(struct file_work *work, const char *text, size_t length,
 		     struct oam_error *err)
 {
-	int fd = make_temporary(work, err), result;
+	struct oam_error cause = { 0 };
+	int fd = make_temporary(work, &cause), result = -1;
 
-	if (fd < 0)
-		return -1;
-	result = fill_temporary(work, fd, text, length, err);
-	close(fd);
+	if (fd >= 0) {
+		result = fill(work, fd, text, length, &cause);
+		close(fd);
+	}
 	if (result == 0)
-		result = replace(work, err);
-	if (work->temporary[0] != '\0')
-		unlinkat(work->folder, work->temporary, 0);
-	return result;
+		result = file_replace(work, &cause);
+	file_remove_temporary(work);
+	if (result >= 0)
+		return result;
+	if (may_write_in_place(work))
+		return file_write_in_place(work, text, length, err);
+	*err = cause;
+	return -1;
 }
 
-/* 1 done, 0 begin again, 2 nothing to change. */
-static int try_once(struct work *work, struct oam_error *err)
+/* ---- all of it ---- */
+
+static void forget(struct file_work *work)
+{
+	if (work->text)
+		explicit_bzero(work->text, work->length);
+	free(work->text);
+	work->text = NULL;
+	if (work->old >= 0)
+		close(work->old);
+	if (work->folder >= 0)
+		close(work->folder);
+	work->old = work->folder = -1;
+}
+
+static int change(struct file_work *work, const char *text, size_t length,
+		  struct oam_error *err)
+{
+	remove_leftovers(work);
+	if (work->text && work->length == length && memcmp(work->text, text, length) == 0)
+		return FILE_SAME;
+	if (length > work->edit->limit)
+		return file_edit_fail(work, FILE_REPLACE, EFBIG, err);
+	return write_new(work, text, length, err);
+}
+
+static int try_once(struct file_work *work, struct oam_error *err)
 {
 	const struct file_edit *edit = work->edit;
-	char *old = NULL, *text = NULL;
-	size_t old_length, length;
+	char *text = NULL;
+	size_t length = 0;
 	int result = -1;
 
-	if (read_old(work, &old, &old_length, err) == 0 &&
-	    edit->make(old, old_length, &text, &length, edit->context, err) == 0) {
-		if (old && old_length == length && memcmp(old, text, length) == 0)
-			result = 2;
-		else
-			result = write_new(work, text, length, err);
-	}
-	if (old)
-		explicit_bzero(old, old_length);
+	work->cause = 0;
+	if (follow_links(work, err) == 0 && open_folder(work, err) == 0)
+		result = read_old(work, err);
+	if (result == FILE_DONE)
+		result = edit->make(work->text, work->length, &text, &length,
+				    edit->context, err)
+				 ? -1
+				 : change(work, text, length, err);
 	if (text)
 		explicit_bzero(text, length);
-	free(old);
 	free(text);
+	forget(work);
 	return result;
 }
 
 int file_edit(const struct file_edit *edit, struct oam_error *err)
 {
-	struct work work = { .edit = edit, .folder = -1 };
-	int result = 0;
+	struct file_work work = { .edit = edit, .folder = -1, .lock = -1, .old = -1 };
+	int result = FILE_AGAIN;
 
-	if (follow_links(&work, err) || open_folder(&work, err))
+	if (edit->store && take_lock(&work, err))
 		return -1;
-	if (lock_folder(&work, err) == 0) {
-		remove_leftovers(&work);
-		for (int i = 0; i < TRIES_MAX && result == 0; i++)
-			result = try_once(&work, err);
-		if (result == 0)
-			error_set(err, FILE_BUSY, NULL);
-	}
-	close(work.folder);
-	if (error_result(err))
+	for (int i = 0; i < FILE_TRIES_MAX && result == FILE_AGAIN; i++)
+		result = try_once(&work, err);
+	if (result == FILE_AGAIN)
+		error_set(err, FILE_BUSY, NULL, work.target);
+	if (work.lock >= 0)
+		close(work.lock);
+	return error_result(err) ? -1 : result == FILE_DONE;
+}
+
+/* Where a file is mounted on the name, no rename reaches it. */
+static bool is_mount_point(const struct file_work *work)
+{
+	struct statx status;
+
+	return statx(work->folder, work->name, AT_SYMLINK_NOFOLLOW, 0, &status) == 0 &&
+	       (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+static int check_place(struct file_work *work, struct oam_error *err)
+{
+	int fd = make_temporary(work, err), result;
+
+	if (fd < 0)
 		return -1;
-	return result == 1;
+	result = file_keep_rights(work, fd, err);
+	close(fd);
+	file_remove_temporary(work);
+	if (result == 0 && work->old >= 0 && is_mount_point(work))
+		return file_edit_fail(work, FILE_REPLACE, EBUSY, err);
+	return result;
+}
+
+int file_edit_check(const struct file_edit *edit, struct oam_error *err)
+{
+	struct file_work work = { .edit = edit, .folder = -1, .lock = -1, .old = -1 };
+	struct oam_error cause = { 0 };
+
+	if (follow_links(&work, err) == 0 && open_folder(&work, &cause) == 0 &&
+	    read_old(&work, err) == FILE_DONE && check_place(&work, &cause) &&
+	    edit->in_place && work.old >= 0 &&
+	    faccessat(work.folder, work.name, W_OK, AT_EACCESS) == 0)
+		cause = (struct oam_error){ 0 }; /* then it is written in place */
+	if (error_result(&cause) && work.cause != ENOENT && error_result(err) == 0)
+		*err = cause;
+	forget(&work);
+	return error_result(err);
 }

@@ -8,15 +8,14 @@
 #include "dotenv.h"
 #include "file_edit.h"
 
-#define ENV_MAX (1024UL * 1024)
-
 struct assignment {
-	const char *key, *value;
+	const char *path, *key, *value;
 };
 
-/* Part of a text. */
+/* Part of a text, and what goes behind the new text there. */
 struct span {
 	size_t start, length;
+	const char *behind;
 };
 
 /* The last assignment of the key, which is the one that counts. */
@@ -43,8 +42,14 @@ static bool is_among(char c, const char *set)
 	return c != '\0' && strchr(set, c);
 }
 
-/* What of the written value is to be replaced: not the space around it nor its quotes. */
-static struct span inside(const char *text, const struct dotenv_entry *entry)
+/*
+ * What of the written value is to be replaced: not the space around it nor its quotes.
+ * Others than npm's dotenv see a comment only behind a blank, and `sh` and some more an
+ * empty value in `KEY= x`: so the new value is right behind the separator when there was
+ * none, and never touches a '#'.
+ */
+static struct span inside(const char *text, size_t length,
+			  const struct dotenv_entry *entry)
 {
 	size_t start = entry->value, end = entry->value + entry->value_length;
 
@@ -52,10 +57,13 @@ static struct span inside(const char *text, const struct dotenv_entry *entry)
 		start++;
 	while (end > start && is_among(text[end - 1], " \t\r\n"))
 		end--;
+	if (start == end)
+		start = end = entry->value;
 	if (end - start >= 2 && text[start] == text[end - 1] &&
 	    is_among(text[start], "'\"`"))
 		start++, end--;
-	return (struct span){ start, end - start };
+	return (struct span){ start, end - start,
+			      end < length && text[end] == '#' ? " " : "" };
 }
 
 /* How the file ends its lines. */
@@ -66,22 +74,37 @@ static const char *line_end(const char *text, size_t length)
 	return newline && newline > text && newline[-1] == '\r' ? "\r\n" : "\n";
 }
 
-/* `old` with the span replaced by the four texts in a row. */
+/*
+ * For `sh`, a backslash at the end of a line joins it with the next one: then our line must
+ * not be that one.
+ */
+static bool is_continued(const char *text, size_t length)
+{
+	if (length > 0 && text[length - 1] == '\n')
+		length--;
+	if (length > 0 && text[length - 1] == '\r')
+		length--;
+	return length > 0 && text[length - 1] == '\\';
+}
+
+#define PARTS 5
+
+/* `old` with the span replaced by the texts in a row. */
 static int splice(const char *old, size_t old_length, struct span span,
-		  const char *const parts[4], char **text, size_t *length,
+		  const char *const parts[PARTS], char **text, size_t *length,
 		  struct oam_error *err)
 {
 	size_t more = 0;
 	char *end;
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < PARTS; i++)
 		more += strlen(parts[i]);
 	*length = old_length - span.length + more;
 	*text = malloc(*length + 1);
 	if (!*text)
 		return error_set(err, NO_MEMORY, NULL);
 	end = mempcpy(*text, old, span.start);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < PARTS; i++)
 		end = stpcpy(end, parts[i]);
 	memcpy(end, old + span.start + span.length,
 	       old_length - span.start - span.length);
@@ -142,54 +165,93 @@ static bool means_the_same(const char *old, size_t old_length, const char *new,
 	       !dotenv_next(&after, &x);
 }
 
+static int refuse(const struct assignment *assignment, const char *reason,
+		  struct oam_error *err)
+{
+	char text[OAM_MESSAGE_MAX];
+
+	snprintf(text, sizeof(text), "%.300s: cannot put %s into it: %s",
+		 assignment->path, assignment->key, reason);
+	return error_set(err, FILE, NULL, text);
+}
+
+/* Adds a line. It ends as the last one did: with a line end or without. */
+static int append(const char *old, size_t old_length, const struct assignment *assignment,
+		  char **text, size_t *length, struct oam_error *err)
+{
+	const char *newline = line_end(old, old_length);
+	bool is_open = old_length > 0 && old[old_length - 1] != '\n' &&
+		       old[old_length - 1] != '\r';
+	const char *extra = is_continued(old, old_length) ? newline : "";
+	const char *const parts[PARTS] = { extra, assignment->key, "=", assignment->value,
+					   newline };
+	const char *const opened[PARTS] = { newline, extra, assignment->key, "=",
+					    assignment->value };
+
+	return splice(old, old_length, (struct span){ old_length, 0, "" },
+		      is_open ? opened : parts, text, length, err);
+}
+
 static int assign(const char *old, size_t old_length, char **text, size_t *length,
 		  void *context, struct oam_error *err)
 {
 	const struct assignment *assignment = context;
 	size_t changed = old_length;
 	struct dotenv_entry entry;
+	const char *fault;
 	int result;
 
 	if (!old) /* there is no file yet */
 		old = "";
+	fault = dotenv_fault(old, old_length);
+	if (!fault && memchr(old, '\0', old_length))
+		fault = "it holds a NUL byte and is no text; mend it";
+	if (fault)
+		return refuse(assignment, fault, err);
 	if (find_last(old, old_length, assignment->key, &entry)) {
-		const char *const parts[4] = { assignment->value, "", "", "" };
+		struct span span = inside(old, old_length, &entry);
+		const char *const parts[PARTS] = { assignment->value, span.behind, "", "",
+						   "" };
 
 		changed = entry.key;
-		result = splice(old, old_length, inside(old, &entry), parts, text, length,
-				err);
+		result = splice(old, old_length, span, parts, text, length, err);
 	} else {
-		const char *newline = line_end(old, old_length);
-		bool is_open = old_length > 0 && old[old_length - 1] != '\n' &&
-			       old[old_length - 1] != '\r';
-		const char *const parts[4] = { assignment->key, "=", assignment->value,
-					       newline };
-		const char *const opened[4] = { newline, assignment->key, "=",
-						assignment->value };
-
-		result = splice(old, old_length, (struct span){ old_length, 0 },
-				is_open ? opened : parts, text, length, err);
+		result = append(old, old_length, assignment, text, length, err);
 	}
 	if (result ||
 	    means_the_same(old, old_length, *text, *length, changed, assignment, err))
 		return result;
 	free(*text);
 	*text = NULL;
-	return error_set(
-		err, FILE, NULL,
-		"another entry of the .env would change, as after an open quote; "
-		"put the id in by hand");
+	return refuse(assignment,
+		      "another entry would change, as after an open quote; "
+		      "put it in by hand",
+		      err);
 }
 
 int publish_env(const char *path, const char *key, const char *value,
-		struct oam_error *err)
+		const struct publish_rules *rules, struct oam_error *err)
 {
-	struct assignment assignment = { key, value };
+	struct assignment assignment = { path, key, value };
 	const struct file_edit edit = { .path = path,
-					.limit = ENV_MAX,
+					.limit = DOTENV_MAX,
 					.mode = 0600,
+					.store = rules->store,
+					.in_place = rules->in_place,
 					.make = assign,
 					.context = &assignment };
 
 	return file_edit(&edit, err) < 0 ? -1 : 0;
+}
+
+int publish_check(const char *path, const struct publish_rules *rules,
+		  struct oam_error *err)
+{
+	const struct file_edit edit = { .path = path,
+					.limit = PUBLISH_CONFIG_MAX,
+					.mode = 0600,
+					.store = rules->store,
+					.in_place = rules->in_place };
+
+	return file_edit_check(&edit, err);
 }

@@ -4,24 +4,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "file.h"
 #include "file_edit.h"
+#include "log.h"
 #include "publish.h"
 
-#define CONFIG_MAX (4UL * 1024 * 1024)
-
 /* NAME.2026-11-23T17-32-49.370Z.bak */
-#define STAMP_SHAPE "0000-00-00T00-00-00.000Z.bak"
-#define STAMP_SIZE  sizeof("." STAMP_SHAPE)
+#define STAMP_SHAPE     "0000-00-00T00-00-00.000Z.bak"
+#define STAMP_SIZE      sizeof("." STAMP_SHAPE)
+#define BROKEN          ".broken" /* instead of .bak */
+
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
 
 struct content {
 	const char *id;
 	struct json_object *config;
 	int64_t created_at, now; /* ms */
+	char *keep_as;           /* the old version's name; ends in .bak or BROKEN */
+	struct oam_error broken; /* why the old version is no JSON object; or nothing */
 };
 
 /* ---- the text ---- */
@@ -54,29 +58,108 @@ static int put_content(struct json_object *tree, const struct content *content,
 	return error_result(err);
 }
 
-/* The old file's object, for the members that the application added; else a new one. */
-static struct json_object *read_base(const char *old, size_t length,
-				     struct oam_error *err)
+int publish_read(const char *text, size_t length, struct json_object **tree,
+		 struct oam_error *err)
 {
-	struct oam_error ignored = { 0 };
+	const size_t mark = strlen(BYTE_ORDER_MARK);
+
+	if (length >= mark && memcmp(text, BYTE_ORDER_MARK, mark) == 0)
+		return json_read(text + mark, length - mark, tree, err);
+	return json_read(text, length, tree, err);
+}
+
+static bool is_blank(const char *text, size_t length)
+{
+	while (length > 0 && strchr(" \t\r\n", text[length - 1]) && text[length - 1])
+		length--;
+	return length == 0;
+}
+
+/*
+ * The old file's object, for the members that the application added; else a new one. What
+ * is no object is kept under a name of its own.
+ */
+static struct json_object *read_base(const char *old, size_t length,
+				     struct content *content, struct oam_error *err)
+{
 	struct json_object *tree = NULL;
 
-	if (old)
-		json_read(old, length, &tree, &ignored);
-	if (json_object_is_type(tree, json_type_object))
+	content->broken = (struct oam_error){ 0 };
+	strcpy(strrchr(content->keep_as, '.'), ".bak");
+	if (!old || is_blank(old, length))
+		return json_new_object(err);
+	if (publish_read(old, length, &tree, &content->broken) == 0 &&
+	    json_object_is_type(tree, json_type_object))
 		return tree;
 	json_object_put(tree);
+	if (content->broken.code == OAM_E_NO_MEMORY) {
+		*err = content->broken;
+		return NULL;
+	}
+	error_set(&content->broken, INVALID_JSON, NULL, "it is no object", (size_t)0);
+	strcpy(strrchr(content->keep_as, '.'), BROKEN);
 	return json_new_object(err);
+}
+
+/* How long json_pretty_text() would be: a line each, indented by two a level. */
+static size_t pretty_length(const char *compact)
+{
+	size_t length = 0, depth = 0;
+	bool quoted = false;
+
+	for (const char *at = compact; *at; at++) {
+		length++;
+		if (quoted && *at == '\\' && at[1] != '\0') {
+			length++;
+			at++;
+		} else if (*at == '"') {
+			quoted = !quoted;
+		} else if (!quoted && (*at == '{' || *at == '[')) {
+			length += 1 + 2 * ++depth;
+		} else if (!quoted && (*at == '}' || *at == ']')) {
+			length += 1 + 2 * --depth;
+		} else if (!quoted && (*at == ',' || *at == ':')) {
+			length += 1 + 2 * depth;
+		}
+	}
+	return length;
+}
+
+/* The text to write, one that can be read again. */
+static int write_tree(struct json_object *tree, char **text, size_t *length,
+		      struct oam_error *err)
+{
+	struct json_object *again = NULL;
+	struct oam_error unfit = { 0 };
+	const char *written = json_text(tree);
+
+	if (written && pretty_length(written) < PUBLISH_CONFIG_MAX)
+		written = json_pretty_text(tree);
+	if (!written || asprintf(text, "%s\n", written) < 0)
+		return error_set(err, NO_MEMORY, NULL);
+	*length = strlen(*text);
+	if (*length <= PUBLISH_CONFIG_MAX && /* else the edit refuses it */
+	    publish_read(*text, *length, &again, &unfit)) {
+		if (unfit.code == OAM_E_NO_MEMORY)
+			error_set(err, NO_MEMORY, NULL);
+		error_set(err, FILE, NULL,
+			  "the JSON file could not be read again: shorten the "
+			  "configuration, or what was added to the file");
+		error_detail(err, "%s", unfit.message);
+		free(*text);
+		*text = NULL;
+	}
+	json_object_put(again);
+	return error_result(err);
 }
 
 /* A file that says all of this already keeps its updatedAt, and so is not written. */
 static int make_text(const char *old, size_t old_length, char **text, size_t *length,
 		     void *context, struct oam_error *err)
 {
-	const struct content *content = context;
-	struct json_object *tree = read_base(old, old_length, err);
+	struct content *content = context;
+	struct json_object *tree = read_base(old, old_length, content, err);
 	struct json_object *before = tree ? json_copy(tree, err) : NULL;
-	const char *written;
 
 	if (!before || put_content(tree, content, err))
 		goto out;
@@ -86,11 +169,8 @@ static int make_text(const char *old, size_t old_length, char **text, size_t *le
 		*length = old_length;
 		goto out;
 	}
-	written = json_pretty_text(tree);
-	if (!written || asprintf(text, "%s\n", written) < 0)
-		error_set(err, NO_MEMORY, NULL);
-	else
-		*length = strlen(*text);
+	if (error_result(err) == 0)
+		write_tree(tree, text, length, err);
 out:
 	json_object_put(before);
 	json_object_put(tree);
@@ -200,8 +280,9 @@ static int append_backup(struct json_object *backups, const char *path, const ch
 	struct oam_error ignored = { 0 };
 	size_t length;
 
-	if (full && file_read(full, CONFIG_MAX, &text, &length, &ignored) == 0 && text)
-		json_read(text, length, &tree, &ignored);
+	if (full && file_read(full, PUBLISH_CONFIG_MAX, &text, &length, &ignored) == 0 &&
+	    text)
+		publish_read(text, length, &tree, &ignored);
 	snprintf(time, sizeof(time), "%.24s", stamp);
 	time[13] = time[16] = ':';
 	if (entry) {
@@ -255,45 +336,58 @@ char *publish_config_path(const char *path, const char *profile, struct oam_erro
 	return NULL;
 }
 
-/* Only the last part; when that fails, the edit says why. */
-static void make_folder(const char *path)
+/* ms of a backup's name. */
+static int64_t time_of(const char *name)
 {
-	char *folder = strndup(path, (size_t)(base_name(path) - path));
+	struct tm time = { 0 };
+	const char *rest = strptime(name + strlen(name) - (STAMP_SIZE - 2),
+				    "%Y-%m-%dT%H-%M-%S.", &time);
 
-	if (folder && folder[0] != '\0')
-		mkdir(folder, 0755);
-	free(folder);
+	return rest ? (int64_t)timegm(&time) * CLOCK_SECOND + strtol(rest, NULL, 10) : 0;
 }
 
-/* A backup's name that is free: versions may follow each other within a millisecond. */
+/*
+ * A backup's name that is free and the newest: versions may follow each other within a
+ * millisecond, and the clock may have been set back since the last one. The oldest names
+ * go, so a version must never get an old one.
+ */
 static void free_name(const char *path, int64_t now, char *name, size_t size)
 {
 	struct oam_error ignored = { 0 };
+	struct dirent **names = NULL;
+	int count = find_backups(path, &names, &ignored);
 
-	for (int64_t ms = now; ms < now + PUBLISH_BACKUPS; ms++) {
-		char *full;
-		bool taken;
+	backup_name(path, now, name, size);
+	if (count > 0 && strcmp(names[0]->d_name, name) >= 0)
+		backup_name(path, time_of(names[0]->d_name) + 1, name, size);
+	for (int i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+}
 
-		backup_name(path, ms, name, size);
-		full = file_beside(path, name, &ignored);
-		taken = full && access(full, F_OK) == 0;
-		free(full);
-		if (!taken)
-			return;
-	}
+/* What is said of an old version that was no JSON object. */
+static void tell_broken(const char *path, const struct content *content)
+{
+	log_write(LOG_LEVEL_ERROR, "broken-file", "file", path, "error",
+		  content->broken.message, "kept-as", content->keep_as, NULL);
 }
 
 int publish_config(const char *given, const char *id, struct json_object *config,
-		   int64_t created_at, struct oam_error *err)
+		   int64_t created_at, const struct publish_rules *rules,
+		   struct oam_error *err)
 {
 	char *path = resolve(given, err);
-	struct content content = {
-		.id = id, .config = config, .created_at = created_at, .now = clock_now()
-	};
 	char name[512];
+	struct content content = { .id = id,
+				   .config = config,
+				   .created_at = created_at,
+				   .now = clock_now(),
+				   .keep_as = name };
 	const struct file_edit edit = { .path = path,
-					.limit = CONFIG_MAX,
+					.limit = PUBLISH_CONFIG_MAX,
 					.mode = 0640,
+					.store = rules->store,
+					.in_place = rules->in_place,
 					.keep_as = name,
 					.make = make_text,
 					.context = &content };
@@ -301,11 +395,14 @@ int publish_config(const char *given, const char *id, struct json_object *config
 
 	if (!path)
 		return -1;
-	make_folder(path);
+	file_make_folder(path, 0755, rules->store);
 	free_name(path, content.now, name, sizeof(name));
 	written = file_edit(&edit, err);
-	if (written > 0)
+	if (written > 0) {
+		if (error_result(&content.broken))
+			tell_broken(path, &content);
 		drop_old_backups(path);
+	}
 	free(path);
 	return written < 0 ? -1 : 0;
 }

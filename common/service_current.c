@@ -5,12 +5,12 @@
 
 #include "clock.h"
 #include "file.h"
+#include "publish.h"
 #include "service_private.h"
 
-#define WAIT_MAX        (25 * CLOCK_SECOND) /* before any web server gives up */
-#define WAIT_STEP       INT64_C(20)
-#define ASK_PAUSE       (5 * CLOCK_SECOND)
-#define CONFIG_FILE_MAX (4UL * 1024 * 1024)
+#define WAIT_MAX  (25 * CLOCK_SECOND) /* before any web server gives up */
+#define WAIT_STEP INT64_C(20)
+#define ASK_PAUSE (5 * CLOCK_SECOND)
 
 /* ---- ids that the application's files name ---- */
 
@@ -42,10 +42,10 @@ static int id_in_config_file(struct service *service, const struct profile *prof
 	(void)err;
 	if (strcmp(profile->name, PROFILE_DEFAULT) != 0)
 		return 0;
-	if (file_read(service->settings->config_file, CONFIG_FILE_MAX, &text, &length,
+	if (file_read(service->settings->config_file, PUBLISH_CONFIG_MAX, &text, &length,
 		      &cause) == 0 &&
 	    text)
-		json_read(text, length, &tree, &cause);
+		publish_read(text, length, &tree, &cause);
 	value = json_member_string(tree, "assistantId");
 	if (value && assistant_id_is_valid(value))
 		strcpy(id, value); /* a valid id fits */

@@ -31,19 +31,21 @@ static int publish_files(struct service *service, const struct profile *profile,
 			 struct oam_error *err)
 {
 	const struct settings *settings = service->settings;
+	const struct publish_rules rules = { .store = settings->db,
+					     .in_place = settings->write_in_place == 1 };
 	struct oam_error cause = { 0 };
 	struct assistant row;
 	char *path;
 
 	if (store_assistant_find(service->store, profile->current, &row, err) < 0)
 		return -1;
-	publish_env(settings->env_file, profile->env_key, profile->current, err);
+	publish_env(settings->env_file, profile->env_key, profile->current, &rules, err);
 	path = publish_config_path(
 		settings->config_file,
 		strcmp(profile->name, PROFILE_DEFAULT) == 0 ? NULL : profile->name,
 		&cause);
 	if (path) /* also when the .env could not be written */
-		publish_config(path, row.id, row.config, row.created_at, &cause);
+		publish_config(path, row.id, row.config, row.created_at, &rules, &cause);
 	free(path);
 	assistant_release(&row);
 	if (error_result(&cause) && !error_result(err))

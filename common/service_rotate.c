@@ -31,7 +31,7 @@ int service_lock(struct service *service, off_t byte, int *fd, struct oam_error 
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s.lock", service->settings->db);
-	if (file_try_lock(path, byte, fd, &cause)) {
+	if (file_try_lock(path, service->settings->db, byte, fd, &cause)) {
 		error_set(err, STORE_FAILED, NULL); /* the lock is a part of it */
 		return error_detail(err, "%s", cause.detail);
 	}

@@ -13,8 +13,6 @@
 #include "settings_environment.h"
 #include "settings_fault.h"
 
-#define ENV_FILE_MAX (1024UL * 1024)
-
 struct setting {
 	const char *name;
 	size_t offset; /* in struct settings */
@@ -148,6 +146,7 @@ static const struct setting table[] = {
 	{ "OAM_JWT_REVOKED", FIELD(jwt_revoked), parse_text, NULL, 0, 0 },
 	{ "OAM_KEEP_COUNT", FIELD(keep_count), parse_integer, "5", 0, 1000000 },
 	{ "OAM_HISTORY_DAYS", FIELD(history_days), parse_integer, "365", 0, 36500 },
+	{ "OAM_WRITE_IN_PLACE", FIELD(write_in_place), parse_integer, "0", 0, 1 },
 	{ "OAM_WORKERS", FIELD(workers), parse_integer, "2", 1, 64 },
 	{ "NODE_ENV", FIELD(log_level), parse_node_env, NULL, 0, 0 },
 	{ "OAM_LOG_LEVEL", FIELD(log_level), parse_level, NULL, 0, 0 },
@@ -284,15 +283,23 @@ static int read_env_file(const char *path, struct source *source, struct oam_err
 {
 	struct oam_error cause = { 0 };
 	char text[OAM_MESSAGE_MAX];
+	const char *fault;
 
 	source->path = path;
-	if (file_read(path, ENV_FILE_MAX, &source->text, &source->length, &cause)) {
+	if (file_read(path, DOTENV_MAX, &source->text, &source->length, &cause)) {
 		if (cause.code == OAM_E_NO_MEMORY)
 			return error_set(err, NO_MEMORY, NULL);
 		snprintf(text, sizeof(text), "cannot %s", cause.detail);
 		return error_set(err, SETTING, "OAM_ENV_FILE", text);
 	}
-	return 0;
+	fault = source->text ? dotenv_fault(source->text, source->length) : NULL;
+	if (!fault)
+		return 0;
+	explicit_bzero(source->text, source->length);
+	free(source->text);
+	source->text = NULL;
+	snprintf(text, sizeof(text), "cannot read %s: %s", path, fault);
+	return error_set(err, SETTING, "OAM_ENV_FILE", text);
 }
 
 static void wipe(struct source *source)

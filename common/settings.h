@@ -39,7 +39,8 @@ struct settings {
 	char *jwt_revoked;    /* list of the `jti` of tokens to refuse, or NULL */
 	long long keep_count; /* automatic cleanup keeps this many; 0: off */
 	long long workers;
-	long long history_days; /* what is older is forgotten; 0: nothing is */
+	long long write_in_place; /* 1: files that cannot be replaced are written into */
+	long long history_days;   /* what is older is forgotten; 0: nothing is */
 	enum log_level log_level;
 };
 

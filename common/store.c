@@ -1,14 +1,15 @@
 /* Opening, transactions and queries. What is asked lives in store_*.c beside this. */
 #include "store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "file.h"
 #include "random.h"
 #include "store_migrate.h"
 #include "store_query.h"
@@ -300,15 +301,12 @@ int store_open(const char *path, struct store **store, struct oam_error *err)
 /* SQLite would make the file with the umask's mode; its journals take the file's mode. */
 static int make_file(const char *path, struct oam_error *err)
 {
-	char folder[4096];
-	const char *slash = strrchr(path, '/');
 	int fd;
 
-	if (slash && slash != path) {
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
-		mkdir(folder, 0700); /* when that fails, open() says why */
-	}
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	file_make_folder(path, 0700, NULL);
+	fd = file_make(path, O_RDWR, 0600, NULL);
+	if (fd < 0 && errno == EEXIST) /* or a link to one that is not there yet */
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd >= 0) {
 		close(fd);
 		return 0;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "file.h"
 #include "store_migrate.h"
 #include "store_query.h"
 
@@ -57,7 +58,7 @@ static int copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct oam_e
 /* Makes the new file, so that nobody else can ever read it. */
 static int make_file(const char *path, struct oam_error *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = file_make(path, O_WRONLY, 0600, NULL);
 
 	if (fd >= 0)
 		return close(fd);

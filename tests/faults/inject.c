@@ -29,12 +29,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define PUBLIC __attribute__((visibility("default")))
@@ -314,7 +314,6 @@ CALL(int, fstatat, EIO, true, (int at, const char *path, struct stat *status, in
      (at, path, status, flags))
 CALL(int, access, EACCES, true, (const char *path, int mode), (path, mode))
 CALL(int, fchmod, EPERM, fd > 2, (int fd, mode_t mode), (fd, mode))
-CALL(int, flock, ENOLCK, fd > 2, (int fd, int operation), (fd, operation))
 CALL(int, renameat2, ENOSPC, true,
      (int a, const char *from, int b, const char *to, unsigned int flags),
      (a, from, b, to, flags))
@@ -323,7 +322,18 @@ CALL(int, linkat, ENOSPC, true,
 CALL(int, unlink, EIO, true, (const char *path), (path))
 CALL(int, unlinkat, EIO, true, (int at, const char *path, int flags), (at, path, flags))
 CALL(int, mkdir, ENOSPC, true, (const char *path, mode_t mode), (path, mode))
-CALL(int, mkostemp, ENOSPC, true, (char *path, int flags), (path, flags))
+CALL(int, renameat, ENOSPC, true, (int a, const char *from, int b, const char *to),
+     (a, from, b, to))
+CALL(int, rename, ENOSPC, true, (const char *from, const char *to), (from, to))
+CALL(int, fchown, EPERM, fd > 2, (int fd, uid_t owner, gid_t group), (fd, owner, group))
+CALL(ssize_t, flistxattr, EIO, fd > 2, (int fd, char *names, size_t size),
+     (fd, names, size))
+CALL(ssize_t, fgetxattr, EIO, fd > 2, (int fd, const char *name, void *to, size_t size),
+     (fd, name, to, size))
+CALL(int, fsetxattr, ENOSPC, fd > 2,
+     (int fd, const char *name, const void *from, size_t size, int flags),
+     (fd, name, from, size, flags))
+CALL(int, fremovexattr, EIO, fd > 2, (int fd, const char *name), (fd, name))
 CALL(ssize_t, readlink, EIO, true, (const char *path, char *to, size_t size),
      (path, to, size))
 CALL(ssize_t, getrandom, EIO, true, (void *to, size_t size, unsigned int flags),

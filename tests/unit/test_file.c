@@ -300,7 +300,7 @@ static int take(const char *path, off_t offset)
 	struct oam_error err = { 0 };
 	int fd = 99;
 
-	if (file_try_lock(path, offset, &fd, &err))
+	if (file_try_lock(path, NULL, offset, &fd, &err))
 		fail_msg("%s (%s)", err.message, err.detail);
 	assert_int_equal(err.code, OAM_OK);
 	return fd;
@@ -354,7 +354,7 @@ static pid_t fork_holder(void)
 		int fd;
 
 		alarm(30); /* not to outlive a parent that failed */
-		if (file_try_lock("lock", 7, &fd, &err) || fd < 0 ||
+		if (file_try_lock("lock", NULL, 7, &fd, &err) || fd < 0 ||
 		    write(ready[1], "x", 1) != 1)
 			_exit(1);
 		for (;;)
@@ -462,8 +462,9 @@ static void lock_refuses(void **state)
 		struct oam_error err = { 0 };
 		int fd = 99;
 
-		assert_int_equal(file_try_lock(cases[i].path, cases[i].offset, &fd, &err),
-				 -1);
+		assert_int_equal(
+			file_try_lock(cases[i].path, NULL, cases[i].offset, &fd, &err),
+			-1);
 		assert_int_equal(fd, -1);
 		assert_int_equal(err.code, OAM_E_FILE);
 		assert_non_null(strstr(err.message, strerror(cases[i].cause)));

@@ -20,13 +20,19 @@
 #define ID     "asst_new"
 #define NOBODY 65534
 
+/* The store, and with it its lock file, has a folder of its own. */
 static char folder[TEMP_FOLDER_SIZE], path[96];
+static char store_folder[TEMP_FOLDER_SIZE], store[96];
+static struct publish_rules rules;
 
 static int setup(void **state)
 {
 	(void)state;
 	temp_folder_make(folder);
 	snprintf(path, sizeof(path), "%s/.env", folder);
+	temp_folder_make(store_folder);
+	snprintf(store, sizeof(store), "%s/oam.db", store_folder);
+	rules = (struct publish_rules){ .store = store };
 	return 0;
 }
 
@@ -34,6 +40,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	temp_folder_remove(folder);
+	temp_folder_remove(store_folder);
 	return 0;
 }
 
@@ -73,7 +80,7 @@ static int count_names(void)
 static int publish(enum oam_code *code)
 {
 	struct oam_error err = { 0 };
-	int result = publish_env(path, KEY, ID, &err);
+	int result = publish_env(path, KEY, ID, &rules, &err);
 
 	if (code)
 		*code = err.code;
@@ -104,7 +111,21 @@ static void test_every_way_to_write_it(void **state)
 		{ KEY "=", KEY "=" ID },
 		{ KEY "=\nA=1\n", KEY "=" ID "\nA=1\n" },
 		{ KEY " = old # why\n", KEY " = " ID " # why\n" },
-		{ KEY "=old#why\n", KEY "=" ID "#why\n" },
+		{ KEY "=old#why\n", KEY "=" ID " #why\n" },
+		{ KEY "=#why\n", KEY "=" ID " #why\n" },
+		{ KEY "=# why", KEY "=" ID " # why" },
+		{ KEY "= # why\n", KEY "=" ID " # why\n" },
+		{ KEY "=\t# why\r\nA=1", KEY "=" ID "\t# why\r\nA=1" },
+		{ KEY "=  \n", KEY "=" ID "  \n" },
+		{ KEY " =  # why\n", KEY " =" ID "  # why\n" },
+		{ KEY ": # why\n", KEY ": " ID " # why\n" },
+		{ "export " KEY "= # why\n", "export " KEY "=" ID " # why\n" },
+		{ "export " KEY "=# why\n", "export " KEY "=" ID " # why\n" },
+		{ KEY "=\xC2\xA0# why\n", KEY "=" ID " # why\n" },
+		{ KEY "=''# why\n", KEY "='" ID "'# why\n" },
+		{ "A=x\\\n", "A=x\\\n\n" KEY "=" ID "\n" },
+		{ "A=x\\", "A=x\\\n\n" KEY "=" ID },
+		{ "A=x\\\r\n", "A=x\\\r\n\r\n" KEY "=" ID "\r\n" },
 		{ KEY "='old'\n", KEY "='" ID "'\n" },
 		{ KEY "=\"old\" # c\n", KEY "=\"" ID "\" # c\n" },
 		{ KEY "=`old`\n", KEY "=`" ID "`\n" },
@@ -162,15 +183,63 @@ static void test_what_would_change_another_entry_is_refused(void **state)
 	assert_int_equal(count_names(), 1);
 }
 
-static void test_a_nul_byte_is_part_of_the_value(void **state)
+/* Nobody reads what would be appended to such a text. */
+static void test_what_is_no_text_is_refused(void **state)
 {
-	static const char before[] = "A=1\n" KEY "=\0old\nB=2\n";
-	static const char after[] = "A=1\n" KEY "=" ID "\nB=2\n";
+	static const struct {
+		const char *text;
+		size_t length;
+		const char *word;
+	} cases[] = {
+		{ "\xFF\xFE"
+		  "A\0=\0"
+		  "1\0\n\0",
+		  10, "UTF-16" },
+		{ "\xFE\xFF\0A\0=\0"
+		  "1\0\n",
+		  10, "UTF-16" },
+		{ "\xFF\xFE", 2, "UTF-16" },
+		{ "A\0=\0"
+		  "1\0\n\0",
+		  8, "UTF-16" },
+		{ "\0A\0=\0"
+		  "1\0\n",
+		  8, "UTF-16" },
+		{ "\xFF\xFE\0\0A\0\0\0", 8, "UTF-16" },
+		{ "A=1\n" KEY "=\0old\nB=2\n", strlen("A=1\n" KEY "=.old\nB=2\n"),
+		  "NUL" },
+		{ "A=1\n\0", 5, "NUL" },
+	};
 
 	(void)state;
-	write_file(path, before, sizeof(before) - 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct oam_error err = { 0 };
+
+		write_file(path, cases[i].text, cases[i].length);
+		assert_int_equal(publish_env(path, KEY, ID, &rules, &err), -1);
+		assert_int_equal(err.code, OAM_E_FILE);
+		assert_non_null(strstr(err.message, cases[i].word));
+		assert_non_null(strstr(err.message, path));
+		assert_file(path, cases[i].text, cases[i].length);
+	}
+}
+
+/* What is written must not be longer than what is read. */
+static void test_a_file_that_would_be_too_long_is_refused(void **state)
+{
+	char *text = malloc(DOTENV_MAX);
+	struct oam_error err = { 0 };
+
+	(void)state;
+	memset(text, '#', DOTENV_MAX);
+	write_file(path, text, DOTENV_MAX - 20);
+	assert_int_equal(publish_env(path, KEY, ID, &rules, &err), -1);
+	assert_int_equal(err.code, OAM_E_FILE);
+	assert_non_null(strstr(err.message, "could not be read again"));
+	assert_file(path, text, DOTENV_MAX - 20);
+	write_file(path, text, DOTENV_MAX - strlen("\n" KEY "=" ID));
 	assert_int_equal(publish(NULL), 0);
-	assert_file(path, after, sizeof(after) - 1);
+	free(text);
 }
 
 /* Collects what dotenv reads; the last of equal keys counts. */
@@ -305,8 +374,10 @@ static void test_mode_and_owner_are_kept(void **state)
 static enum oam_code publish_as_nobody(void)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	assert_int_equal(chown(store_folder, NOBODY, NOBODY), 0);
+	pid = fork();
 	if (pid == 0) {
 		enum oam_code code;
 
@@ -447,7 +518,7 @@ static void test_concurrent_writers(void **state)
 
 				snprintf(key, sizeof(key), "KEY%d", writer);
 				snprintf(value, sizeof(value), "v%d", round);
-				if (publish_env(path, key, value, &err))
+				if (publish_env(path, key, value, &rules, &err))
 					_exit(1);
 			}
 			_exit(0);
@@ -491,7 +562,7 @@ static void test_kills(void **state)
 				char value[32];
 
 				snprintf(value, sizeof(value), "asst_%d_%d", round, i);
-				publish_env(path, KEY, value, &err);
+				publish_env(path, KEY, value, &rules, &err);
 			}
 		}
 		clock_sleep(rand_r(&seed) % 8);
@@ -526,7 +597,7 @@ static void publish_json(const char *id, const char *config)
 	struct json_object *tree = parse(config);
 	struct oam_error err = { 0 };
 
-	assert_ok(publish_config(path, id, tree, 1000, &err));
+	assert_ok(publish_config(path, id, tree, 1000, &rules, &err));
 	json_object_put(tree);
 }
 
@@ -578,20 +649,127 @@ static void test_what_the_application_added_stays(void **state)
 	json_object_put(tree);
 }
 
+/* The one file that ends in .broken. */
+static void assert_broken_copy(const char *text, size_t length)
+{
+	DIR *open_folder = opendir(folder);
+	struct dirent *entry;
+	int found = 0;
+
+	while ((entry = readdir(open_folder))) {
+		char name[400];
+
+		snprintf(name, sizeof(name), "%s/%s", folder, entry->d_name);
+		if (!strstr(name, ".broken"))
+			continue;
+		assert_file(name, text, length);
+		found++;
+	}
+	closedir(open_folder);
+	assert_int_equal(found, 1);
+}
+
 static void test_a_broken_file_is_replaced_and_kept(void **state)
 {
 	struct oam_error err = { 0 };
 	struct json_object *backups;
-	const char *name;
 
 	(void)state;
 	write_file(path, "{ broken", 8);
 	publish_json("asst_1", "{\"model\":\"m\"}");
 	assert_ok(publish_backups(path, &backups, &err));
-	assert_int_equal(json_object_array_length(backups), 1);
-	name = json_member_string(json_object_array_get_idx(backups, 0), "file");
-	assert_file(name, "{ broken", 8);
+	assert_int_equal(json_object_array_length(backups), 0);
 	json_object_put(backups);
+	assert_broken_copy("{ broken", 8);
+}
+
+/* What is said goes to standard error, which is a file meanwhile. */
+static void test_a_broken_file_is_said(void **state)
+{
+	char log[128], *text;
+	struct oam_error err = { 0 };
+	int before = dup(2), fd;
+	size_t length;
+
+	(void)state;
+	write_file(path, "[1]", 3);
+	snprintf(log, sizeof(log), "%s/log", store_folder);
+	fd = open(log, O_RDWR | O_CREAT, 0600);
+	dup2(fd, 2);
+	publish_json("asst_1", "{\"model\":\"m\"}");
+	dup2(before, 2);
+	close(before);
+	close(fd);
+	assert_ok(file_read(log, 10000, &text, &length, &err));
+	assert_non_null(strstr(text, path));
+	assert_non_null(strstr(text, ".broken"));
+	free(text);
+	assert_broken_copy("[1]", 3);
+}
+
+static void test_a_byte_order_mark_is_passed_over(void **state)
+{
+	static const char text[] = "\xEF\xBB\xBF{\"mine\":1}";
+	struct json_object *tree;
+
+	(void)state;
+	write_file(path, text, strlen(text));
+	publish_json("asst_1", "{\"model\":\"m\"}");
+	tree = read_config(path);
+	assert_int_equal(json_object_get_int(json_member(tree, "mine")), 1);
+	json_object_put(tree);
+	assert_int_equal(count_names(), 2); /* and the ordinary backup */
+}
+
+/* Spaces and lines multiply what is nested deeply. */
+static void test_a_deep_text_is_written_compactly(void **state)
+{
+	enum { DEPTH = 52, MEMBERS = 45000 };
+	char *text = malloc(64 + 2 * DEPTH + 2 * MEMBERS), *at = text;
+	struct json_object *config, *tree;
+	struct oam_error err = { 0 };
+	struct stat status;
+	size_t length;
+	char *is;
+
+	(void)state;
+	at = stpcpy(at, "{\"model\":\"m\",\"tools\":");
+	for (int i = 0; i < DEPTH; i++)
+		*at++ = '[';
+	for (int i = 0; i < MEMBERS; i++)
+		at = stpcpy(at, i ? ",1" : "1");
+	for (int i = 0; i < DEPTH; i++)
+		*at++ = ']';
+	strcpy(at, "}");
+	config = parse(text);
+	free(text);
+	assert_ok(publish_config(path, "asst_1", config, 1000, &rules, &err));
+	json_object_put(config);
+	assert_int_equal(stat(path, &status), 0);
+	assert_true((size_t)status.st_size < PUBLISH_CONFIG_MAX / 4);
+	assert_ok(file_read(path, PUBLISH_CONFIG_MAX, &is, &length, &err));
+	assert_ok(publish_read(is, length, &tree, &err));
+	assert_string_equal(json_member_string(tree, "assistantId"), "asst_1");
+	json_object_put(tree);
+	free(is);
+}
+
+static void test_what_could_not_be_read_again_is_not_written(void **state)
+{
+	char *text = malloc(PUBLISH_CONFIG_MAX);
+	struct json_object *config = parse("{\"model\":\"m\"}");
+	struct oam_error err = { 0 };
+
+	(void)state;
+	memset(text, 'x', PUBLISH_CONFIG_MAX);
+	memcpy(text, "{\"mine\":\"", 9);
+	memcpy(text + PUBLISH_CONFIG_MAX - 2, "\"}", 2);
+	write_file(path, text, PUBLISH_CONFIG_MAX);
+	assert_int_equal(publish_config(path, "asst_1", config, 1000, &rules, &err), -1);
+	assert_int_equal(err.code, OAM_E_FILE);
+	assert_int_equal(count_names(), 1);
+	json_object_put(config);
+	free(text);
 }
 
 static void test_the_last_twenty_versions_are_kept(void **state)
@@ -640,12 +818,29 @@ static void test_the_names_of_other_profiles(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-int main(void)
+/* --publish KEY VALUE FILE…: for tests that read the files in other languages. */
+static int publish_all(char **arguments)
+{
+	const struct publish_rules nobody_else = { 0 };
+
+	for (char **file = arguments + 2; *file; file++) {
+		struct oam_error err = { 0 };
+
+		if (publish_env(*file, arguments[0], arguments[1], &nobody_else, &err)) {
+			fprintf(stderr, "%s\n", err.message);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_way_to_write_it),
 		TEST(test_what_would_change_another_entry_is_refused),
-		TEST(test_a_nul_byte_is_part_of_the_value),
+		TEST(test_what_is_no_text_is_refused),
+		TEST(test_a_file_that_would_be_too_long_is_refused),
 		TEST(test_random_texts),
 		TEST(test_a_missing_file_is_made_private),
 		TEST(test_a_missing_folder_is_an_error),
@@ -662,9 +857,15 @@ int main(void)
 		TEST(test_the_same_again_is_not_written),
 		TEST(test_what_the_application_added_stays),
 		TEST(test_a_broken_file_is_replaced_and_kept),
+		TEST(test_a_broken_file_is_said),
+		TEST(test_a_byte_order_mark_is_passed_over),
+		TEST(test_a_deep_text_is_written_compactly),
+		TEST(test_what_could_not_be_read_again_is_not_written),
 		TEST(test_the_last_twenty_versions_are_kept),
 		TEST(test_the_names_of_other_profiles),
 	};
 
+	if (argc > 3 && strcmp(argv[1], "--publish") == 0)
+		return publish_all(argv + 2);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
