@@ -86,17 +86,9 @@ int service_profile_show(struct service *service, const char *name,
 
 static int check_key(const char *key, struct oam_error *err)
 {
-	size_t length = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				    "0123456789_");
+	const char *fault = profile_key_fault(key);
 
-	if (length == 0 || key[length] != '\0' || length >= PROFILE_KEY_SIZE ||
-	    isdigit((unsigned char)key[0]))
-		return error_set(err, INVALID_PARAMETER, "env_key", "env_key",
-				 "only letters, digits and _ are allowed in a name");
-	if (settings_is_known(key) || strncmp(key, "OAM_", 4) == 0)
-		return error_set(err, INVALID_PARAMETER, "env_key", "env_key",
-				 "the name is taken by a setting of this program");
-	return 0;
+	return fault ? error_set(err, INVALID_PARAMETER, "env_key", "env_key", fault) : 0;
 }
 
 static int check_change(const char *name, const struct service_profile_change *change,

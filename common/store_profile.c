@@ -1,5 +1,7 @@
+#include <ctype.h>
 #include <string.h>
 
+#include "settings.h"
 #include "store_query.h"
 
 bool profile_name_is_valid(const char *name)
@@ -8,6 +10,19 @@ bool profile_name_is_valid(const char *name)
 
 	return length > 0 && length < PROFILE_NAME_SIZE &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == length;
+}
+
+const char *profile_key_fault(const char *key)
+{
+	size_t length = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789_");
+
+	if (length == 0 || key[length] != '\0' || length >= PROFILE_KEY_SIZE ||
+	    isdigit((unsigned char)key[0]))
+		return "only letters, digits and _ are allowed in a name";
+	if (settings_is_known(key) || strncmp(key, "OAM_", 4) == 0)
+		return "the name is taken by a setting of this program";
+	return NULL;
 }
 
 /* clang-format off */
@@ -304,8 +319,12 @@ static int count_by(struct store *store, const char *sql, int64_t profile,
 
 	query_open(&q, store, sql, err);
 	query_integer(&q, 1, profile);
-	while (query_row(&q))
-		visit(query_get_text(&q, 0), query_get_integer(&q, 1), context);
+	while (query_row(&q)) {
+		const char *kind = query_get_text(&q, 0);
+
+		if (kind)
+			visit(kind, query_get_integer(&q, 1), context);
+	}
 	return query_close(&q);
 }
 

@@ -183,8 +183,12 @@ int store_rotation_failed(struct store *store, int64_t profile, int64_t since,
 	query_integer(&q, 1, profile);
 	query_integer(&q, 2, since);
 	failed = query_row(&q) && query_get_integer(&q, 0);
-	if (failed)
-		error_again(cause, query_get_text(&q, 1), query_get_text(&q, 2));
+	if (failed) {
+		const char *name = query_get_text(&q, 1);
+		const char *message = query_get_text(&q, 2);
+
+		error_again(cause, name, message ? message : "");
+	}
 	return query_close(&q) ? -1 : failed;
 }
 
