@@ -173,8 +173,7 @@ void query_copy_text(struct query *q, int column, char *to, size_t size)
 {
 	const char *text = query_get_text(q, column);
 
-	if ((size_t)snprintf(to, size, "%s", text ? text : "") >= size)
-		damaged(q, column, "it is too long");
+	error_copy(to, size, text ? text : "");
 }
 
 struct json_object *query_get_json(struct query *q, int column)

@@ -1,5 +1,6 @@
 #include "store_check.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "clock.h"
@@ -81,13 +82,19 @@ static bool is_object(const char *text)
 	return is_one;
 }
 
+/* Of a hook. */
+static bool is_file_name(const char *text)
+{
+	return strlen(text) <= NAME_MAX && !strchr(text, '/') && strcmp(text, ".") != 0 &&
+	       strcmp(text, "..") != 0;
+}
+
 static bool is_key(const char *text)
 {
 	return !profile_key_fault(text);
 }
 
-#define NOT_AN_ID "it is not an assistant's id"
-#define TOO_LONG  "it is too long"
+#define TOO_LONG "it is too long"
 
 /* `is_needed`: no query of ours may find NULL there. */
 static const struct rule {
@@ -96,12 +103,9 @@ static const struct rule {
 	const char *fault;
 	bool is_needed;
 } rules[] = {
-	{ "name", profile_name_is_valid, "it is not a profile's name", true },
+	{ "profile", profile_name_is_valid, "it is not a profile's name", true },
+	{ "name", is_file_name, "it is not a file's name" },
 	{ "env_key", is_key, "it may not be a name in .env", true },
-	{ "id", assistant_id_is_valid, NOT_AN_ID },
-	{ "published_id", assistant_id_is_valid, NOT_AN_ID },
-	{ "old_id", assistant_id_is_valid, NOT_AN_ID },
-	{ "new_id", assistant_id_is_valid, NOT_AN_ID },
 	{ "tag", is_nonce, "it is not 1 to 22 letters and digits", true },
 	{ "nonce", is_nonce, "it is not 1 to 22 letters and digits", true },
 	{ "label", is_label, "there is no such label", true },
@@ -117,8 +121,20 @@ static const struct rule {
 	{ "holder", is_message, TOO_LONG },
 };
 
+static const struct rule id_rule = { "id", assistant_id_is_valid,
+				     "it is not an assistant's id", false };
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), end_length = strlen(end);
+
+	return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
 static const struct rule *find_rule(const char *column)
 {
+	if (strcmp(column, "id") == 0 || ends_with(column, "_id"))
+		return &id_rule;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (strcmp(rules[i].column, column) == 0)
 			return &rules[i];
@@ -134,13 +150,6 @@ static const char *text_fault(const struct rule *rule, const char *text, size_t 
 	if (!json_is_utf8(text, length))
 		return "it is not UTF-8";
 	return rule && !rule->is_valid(text) ? rule->fault : NULL;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-	size_t length = strlen(text), end_length = strlen(end);
-
-	return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
 static const char *integer_fault(const char *column, int64_t value)

@@ -3,7 +3,8 @@
  *
  * The store is a file, and a backup may come from anywhere: what is read from them is
  * checked like any other input. The rules go by the names of the columns, whichever table
- * they are in, so that a query need not name them. Pure; thread safe.
+ * they are in, so that a query need not name them; a profile's name is `profile` in
+ * queries. Thread safe.
  */
 #ifndef OAM_STORE_CHECK_H
 #define OAM_STORE_CHECK_H

@@ -161,6 +161,15 @@ static int check_pages(const struct walk *walk)
 	return error_result(walk->err);
 }
 
+/* What the rules call a column. */
+static const char *rule_name(const struct walk *walk, const struct column *column)
+{
+	bool is_profile = strcmp(walk->table, "profile") == 0 &&
+			  strcmp(column->name, "name") == 0;
+
+	return is_profile ? "profile" : column->name;
+}
+
 static int check_row(struct walk *walk)
 {
 	walk->row = sqlite3_column_type(walk->read, 0) == SQLITE_INTEGER
@@ -168,8 +177,8 @@ static int check_row(struct walk *walk)
 			    : walk->row + 1;
 	for (int i = 0; i < walk->count; i++) {
 		const struct column *column = &walk->columns[i];
-		const char *fault = store_value_fault(walk->read, i, column->name,
-						      column->is_integer);
+		const char *fault = store_value_fault(
+			walk->read, i, rule_name(walk, column), column->is_integer);
 
 		if (column->is_needed &&
 		    sqlite3_column_type(walk->read, i) == SQLITE_NULL)
@@ -268,39 +277,46 @@ static int apply(sqlite3 *db, int from, int to, struct oam_error *err)
 /* ---- looking at a store ---- */
 
 /* A trigger that another hand put there acts in our name. */
-static void find_trigger(struct store *store, struct store_health *health,
-			 struct oam_error *err)
+static void find_trigger(const struct walk *walk, struct store_health *health)
 {
-	struct query q;
+	static const char all[] = "SELECT name, sql FROM sqlite_schema "
+				  "WHERE type = 'trigger'";
+	static const char ours[] = "SELECT 1 FROM sqlite_schema "
+				   "WHERE type = 'trigger' AND (name, sql) = (?, ?)";
+	sqlite3_stmt *there = NULL, *known = NULL;
 
-	query_open(
-		&q, store,
-		"SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name NOT IN "
-		"('assistant_added', 'assistant_changed', 'assistant_removed') LIMIT 1",
-		err);
-	if (query_row(&q))
-		error_copy(health->trigger, sizeof(health->trigger),
-			   (const char *)sqlite3_column_text(q.statement, 0));
-	query_close(&q);
+	if (sqlite3_prepare_v2(walk->from, all, -1, &there, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(walk->schema, ours, -1, &known, NULL) != SQLITE_OK)
+		store_fail(there ? walk->schema : walk->from, walk->err);
+	while (known && !health->trigger[0] && sqlite3_step(there) == SQLITE_ROW) {
+		const char *name = (const char *)sqlite3_column_text(there, 0);
+
+		sqlite3_bind_value(known, 1, sqlite3_column_value(there, 0));
+		sqlite3_bind_value(known, 2, sqlite3_column_value(there, 1));
+		if (sqlite3_step(known) != SQLITE_ROW)
+			error_copy(health->trigger, sizeof(health->trigger),
+				   name ? name : "?");
+		sqlite3_reset(known);
+	}
+	sqlite3_finalize(there);
+	sqlite3_finalize(known);
 }
 
 int store_inspect(struct store *store, struct store_health *health, struct oam_error *err)
 {
 	struct walk walk = { .from = store->db, .what = "The store", .err = err };
 
-	*health = (struct store_health){ 0 };
-	health->has_wal = store_has_wal(store->db);
-	health->wal_is_safe = store_wal_is_safe();
-	health->sqlite = sqlite3_libversion();
-	find_trigger(store, health, err);
-	if (error_result(err))
-		return -1;
-	if (!store_is_whole(store->db))
-		return error_set(err, STORE_DAMAGED, NULL, "The store",
-				 "SQLite finds it damaged");
+	*health = (struct store_health){ .has_wal = store_has_wal(store->db),
+					 .wal_is_safe = store_wal_is_safe(),
+					 .sqlite = sqlite3_libversion() };
 	if (sqlite3_open(":memory:", &walk.schema) != SQLITE_OK)
 		error_set(err, NO_MEMORY, NULL);
 	else if (apply(walk.schema, 0, store_migrations_count, err) == 0)
+		find_trigger(&walk, health);
+	if (error_result(err) == 0 && !store_is_whole(store->db))
+		error_set(err, STORE_DAMAGED, NULL, "The store",
+			  "SQLite finds it damaged");
+	if (error_result(err) == 0)
 		walk_tables(&walk);
 	sqlite3_close(walk.schema);
 	return error_result(err);

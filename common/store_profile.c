@@ -28,7 +28,7 @@ const char *profile_key_fault(const char *key)
 /* clang-format off */
 /* One statement for the hot path: the profile, its two ids, its lease. */
 #define SELECT_PROFILE                                                            \
-	"SELECT p.profile_id, p.name, p.env_key, p.interval_ms, "                 \
+	"SELECT p.profile_id, p.name AS profile, p.env_key, p.interval_ms, "      \
 	"       coalesce(p.keep_count, -1), p.refreshed_at, p.retry_at, "         \
 	"       p.failures, p.failed_at, p.last_error, c.id, v.id, l.expires_at, " \
 	"       EXISTS (SELECT 1 FROM rotation r "                                \

@@ -76,8 +76,8 @@ bool query_row(struct query *q);
  */
 const char *query_get_text(struct query *q, int column); /* NULL stays NULL */
 int64_t query_get_integer(struct query *q, int column);  /* NULL is 0 */
-void query_copy_text(struct query *q, int column, char *to, size_t size);
-struct json_object *query_get_json(struct query *q, int column); /* an object */
+void query_copy_text(struct query *q, int column, char *to, size_t size); /* NULL is "" */
+struct json_object *query_get_json(struct query *q, int column);          /* an object */
 
 /* Makes the statement ready for its next use. 0 or -1. */
 int query_close(struct query *q);

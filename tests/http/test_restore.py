@@ -510,7 +510,7 @@ def test_the_http_api_says_that_the_store_is_damaged(make_site):
     tamper(site, "UPDATE profile SET env_key = 'JWT_SECRET', publish_at = 1")
     for reply in (site.get("/status"), site.get("/current"), site.post("/refresh")):
         assert (reply.status, reply.error["code"]) == (503, "store_damaged")
-        assert "env_key where profile_id is 1" in reply.error["message"]
+        assert "env_key where profile_id is 1" in reply.json["message"]
     assert site.env_file.read_bytes() == before
     tamper(
         site,
