@@ -137,7 +137,7 @@ static char *immutable_uri(const char *path)
 	return uri;
 }
 
-static int open_backup(const char *path, const int64_t *deadline, sqlite3 **db,
+static int open_backup(const char *path, int64_t *deadline, sqlite3 **db,
 		       struct oam_error *err)
 {
 	char *uri = NULL;

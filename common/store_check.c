@@ -246,7 +246,7 @@ static int is_too_late(void *deadline)
 	return clock_monotonic() > *(const int64_t *)deadline;
 }
 
-int store_harden_backup(sqlite3 *db, const int64_t *deadline)
+int store_harden_backup(sqlite3 *db, int64_t *deadline)
 {
 	static const struct {
 		int id, value;
@@ -278,7 +278,7 @@ int store_harden_backup(sqlite3 *db, const int64_t *deadline)
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		sqlite3_limit(db, limits[i].id, limits[i].value);
-	sqlite3_progress_handler(db, LOOK_EACH, is_too_late, (void *)(uintptr_t)deadline);
+	sqlite3_progress_handler(db, LOOK_EACH, is_too_late, deadline);
 	sqlite3_exec(db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL);
 	sqlite3_exec(db, "PRAGMA ignore_check_constraints = ON", NULL, NULL, NULL);
 	return sqlite3_set_authorizer(db, allow_tables, NULL) == SQLITE_OK ? 0 : -1;

@@ -15,7 +15,7 @@
 #include "error.h"
 
 /* A value is at most this long, in bytes; a row, too. */
-#define STORE_VALUE_MAX (64 * 1024 * 1024)
+#define STORE_VALUE_MAX 67108864 /* 64 MiB */
 
 /*
  * What is wrong with the value at `index` of the row that `statement` stands at, if it is
@@ -48,6 +48,6 @@ void store_distrust_schema(sqlite3 *db);
  * And for a backup: its statements read tables alone, within bounds, and end with
  * SQLITE_INTERRUPT after *deadline (clock_monotonic()), which must outlive them.
  */
-int store_harden_backup(sqlite3 *db, const int64_t *deadline);
+int store_harden_backup(sqlite3 *db, int64_t *deadline);
 
 #endif

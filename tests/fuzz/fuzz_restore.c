@@ -148,9 +148,11 @@ static sqlite3 *loosen(const struct image *image)
 
 #define HEAD 16
 
-void *__libc_malloc(size_t size); /* NOLINT: glibc's names */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): glibc's */
+void *__libc_malloc(size_t size);
 void *__libc_realloc(void *block, size_t size);
 void __libc_free(void *block);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void *take(int size)
 {
