@@ -107,18 +107,24 @@ static sqlite3 *loosen(const struct image *image)
 {
 	sqlite3 *db = open_memory();
 	sqlite3 *from = open_image(image->bytes, image->size);
+	sqlite3_stmt *names = NULL;
 
 	run(db, "PRAGMA page_size = 512");
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+	claim(sqlite3_prepare_v2(from,
+				 "SELECT name FROM sqlite_schema WHERE type = 'table' "
+				 "AND name NOT LIKE 'sqlite%'",
+				 -1, &names, NULL) == SQLITE_OK);
+	while (sqlite3_step(names) == SQLITE_ROW) {
+		const char *table = (const char *)sqlite3_column_text(names, 0);
 		sqlite3_stmt *read = NULL, *write = NULL;
-		char *sql = sqlite3_mprintf("SELECT * FROM %s", tables[i]), *make;
+		char *sql = sqlite3_mprintf("SELECT * FROM %s", table), *make;
 		int count;
 
 		claim(sqlite3_prepare_v2(from, sql, -1, &read, NULL) == SQLITE_OK);
 		sqlite3_free(sql);
 		count = sqlite3_column_count(read);
-		make = sqlite3_mprintf("CREATE TABLE %s (", tables[i]);
-		sql = sqlite3_mprintf("INSERT INTO %s VALUES (", tables[i]);
+		make = sqlite3_mprintf("CREATE TABLE %s (", table);
+		sql = sqlite3_mprintf("INSERT INTO %s VALUES (", table);
 		for (int c = 0; c < count; c++) {
 			const char *end = c + 1 < count ? "," : ")";
 
@@ -140,6 +146,7 @@ static sqlite3 *loosen(const struct image *image)
 		sqlite3_free(make);
 		sqlite3_free(sql);
 	}
+	sqlite3_finalize(names);
 	sqlite3_close(from);
 	return db;
 }

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, Site
 
 APPLICATION = 0x6F616D31
-OWN = ("installation", "profile", "assistant", "rotation", "lease")
+TABLES = "FROM {}sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def craft(source, path, *changes):
     path.unlink(missing_ok=True)
     db = connect(path)
     db.execute("ATTACH ? AS old", (str(source),))
-    for table in OWN:
+    for (table,) in db.execute("SELECT name " + TABLES.format("old.")).fetchall():
         columns = [row[1] for row in db.execute(f"PRAGMA old.table_info({table})")]
         db.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
         db.execute(f"INSERT INTO {table} SELECT * FROM old.{table}")
@@ -55,7 +55,8 @@ def leave_no_trace(site):
 
 
 def rows(site):
-    return {t: site.sql(f"SELECT * FROM {t}") for t in OWN if t != "lease"}
+    tables = [name for (name,) in site.sql("SELECT name " + TABLES.format(""))]
+    return {t: site.sql(f"SELECT * FROM {t}") for t in tables if t != "lease"}
 
 
 # ---- a store that is gone ----
