@@ -301,6 +301,43 @@ static void check_upstream(struct doctor *doctor, struct service *service)
 	find(doctor, "upstream", url ? url : UPSTREAM_EMBEDDED, NULL);
 }
 
+/* What service_open() said. */
+static const char *remedy(const struct oam_error *cause)
+{
+	if (cause->code == OAM_E_STORE_SCHEMA)
+		return "run 'oam migrate', or 'oam restore FILE' to bring a backup back";
+	if (cause->code == OAM_E_STORE_FAILED || cause->code == OAM_E_STORE_DAMAGED)
+		return "'oam restore FILE' brings a backup back";
+	return cause->message;
+}
+
+/* Every page and row: what others wrote there is input. */
+static void check_store_contents(struct doctor *doctor)
+{
+	struct store_health health = { 0 };
+	struct oam_error cause = { 0 };
+	struct store *store = NULL;
+	char text[OAM_MESSAGE_MAX];
+
+	if (store_open(doctor->cli->settings->db, &store, &cause) == 0)
+		store_inspect(store, &health, &cause);
+	store_close(store);
+	find(doctor, "store contents",
+	     error_result(&cause) ? cause.message : "every page and row is sound",
+	     error_result(&cause) ? remedy(&cause) : NULL);
+	if (health.trigger[0])
+		find(doctor, "store trigger", health.trigger,
+		     "it is not this program's: drop it, if you did not make it");
+	if (health.has_wal && !health.wal_is_safe) {
+		snprintf(text, sizeof(text),
+			 "WAL, in which SQLite %s may lose changes when several "
+			 "processes write",
+			 health.sqlite);
+		find(doctor, "store journal", text,
+		     "stop all programs that use it and run 'oam migrate'");
+	}
+}
+
 static void check_store(struct doctor *doctor)
 {
 	struct oam_error cause = { 0 };
@@ -308,11 +345,11 @@ static void check_store(struct doctor *doctor)
 
 	if (service_open(doctor->cli->settings, &service, &cause)) {
 		find(doctor, "store", cause.detail[0] ? cause.detail : cause.message,
-		     cause.code == OAM_E_STORE_SCHEMA ? "run 'oam migrate'"
-						      : cause.message);
+		     remedy(&cause));
 		return;
 	}
 	find(doctor, "store", "its schema is this version's", NULL);
+	check_store_contents(doctor);
 	check_profile(doctor, service);
 	check_upstream(doctor, service);
 	service_close(service);

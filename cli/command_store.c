@@ -1,9 +1,9 @@
 /* The store as a file: making it, copying it, bringing it back. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
-#include "clock.h"
 #include "publish.h"
 
 int command_migrate(struct cli *cli, struct oam_error *err)
@@ -44,20 +44,18 @@ static int publish_all(struct cli *cli, struct service *service, struct oam_erro
 static int restore_database(struct cli *cli, const char *from, struct oam_error *err)
 {
 	const char *db = cli->settings->db;
-	char time[CLOCK_ISO8601_SIZE], *saved;
+	char *saved;
 	int old, new;
 
-	if (!cli_confirm(cli, "Replace everything in %s?", db)) {
+	if (access(db, F_OK) == 0 && !cli_confirm(cli, "Replace everything in %s?", db)) {
 		cli_say(cli, "Nothing was restored.");
 		return 0;
 	}
-	clock_iso8601(clock_now(), time);
-	if (asprintf(&saved, "%s.%s.bak", db, time) < 0)
-		return error_set(err, NO_MEMORY, NULL);
-	if (store_backup(db, saved, err) == 0 && store_restore(db, from, err) == 0 &&
+	if (store_restore(db, from, &saved, err) == 0 &&
 	    store_migrate(db, &old, &new, err) == 0)
-		cli_say(cli, "%s is restored. What was there before is in %s.", db,
-			saved);
+		cli_say(cli, "%s is restored.%s%s%s", db,
+			saved ? " What was there before is in " : "", saved ? saved : "",
+			saved ? "." : "");
 	free(saved);
 	return error_result(err) ? -1 : cli_with_service(cli, publish_all, err);
 }

@@ -69,7 +69,9 @@ static int read_lines(char *text, size_t length, struct dump *dump, struct oam_e
 		stop = stop ? stop : end;
 		*stop = '\0';
 		if (strspn(line, " \t\r") < (size_t)(stop - line)) {
-			if (json_read(line, (size_t)(stop - line), &object, err))
+			if (json_read(line, (size_t)(stop - line), &object, err) ||
+			    (!object && error_set(err, INVALID_TYPE, "line", "line",
+						  "an object", "null")))
 				return error_detail(err, "in line %zu", number);
 			if (json_append(dump->assistants, object, err))
 				return -1;

@@ -130,7 +130,8 @@ bool error_is_transient(enum oam_code code)
 
 	if (status == 502) /* the others of these are for people to mend */
 		return code == OAM_E_UPSTREAM_FAILED || code == OAM_E_UPSTREAM_AMBIGUOUS;
-	if (code == OAM_E_STORE_SCHEMA || code == OAM_E_STORE_FAILED)
+	if (code == OAM_E_STORE_SCHEMA || code == OAM_E_STORE_FAILED ||
+	    code == OAM_E_STORE_DAMAGED)
 		return false;
 	return code == OAM_E_REFRESH_RUNNING || status == 503 || status == 504;
 }

@@ -73,6 +73,7 @@ X(HOOK_FAILED,           503, "hook_failed",            NULL, "The new id is in 
 X(STORE_BUSY,            503, "store_busy",             NULL, "The store is busy. Try again.") \
 X(STORE_SCHEMA,          503, "store_not_migrated",     NULL, "The store has schema version %d, this program needs %d. Run 'oam migrate'.") \
 X(STORE_FAILED,          503, "store_failed",           NULL, "The store cannot be used now.") \
+X(STORE_DAMAGED,         503, "store_damaged",          NULL, "%s is damaged: %s.") \
 X(INTERRUPTED,           503, "refresh_interrupted",    NULL, "The refresh was interrupted before anything was created.") \
 X(WAIT_TIMED_OUT,        503, "refresh_in_progress",    NULL, "Another process is still creating the assistant of profile '%s'.") \
 X(UPSTREAM_TIMEOUT,      504, "upstream_timeout",       NULL, "The assistants server did not answer in time.")

@@ -100,24 +100,18 @@ int service_profile_show(struct service *service, const char *name,
 
 static int check_key(const char *name, const char *key, struct oam_error *err)
 {
+	const char *fault = profile_key_fault(key);
 	char upper[PROFILE_KEY_SIZE];
-	size_t length = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				    "0123456789_");
 
-	if (length == 0 || key[length] != '\0' || length >= PROFILE_KEY_SIZE ||
-	    isdigit((unsigned char)key[0]))
-		return error_set(err, INVALID_PARAMETER, "env_key", "env_key",
-				 "only letters, digits and _ are allowed in a name");
 	/* Where the case of letters makes no difference, these would be the same. */
-	for (size_t i = 0; i <= length; i++)
+	for (size_t i = 0; !fault && i <= strlen(key); i++)
 		upper[i] = (char)toupper((unsigned char)key[i]);
-	if (settings_is_known(upper) || strncmp(upper, "OAM_", 4) == 0)
-		return error_set(err, INVALID_PARAMETER, "env_key", "env_key",
-				 "the name is taken by a setting of this program");
-	if (strcmp(upper, DEFAULT_KEY) == 0 && strcmp(name, PROFILE_DEFAULT) != 0)
-		return error_set(err, INVALID_PARAMETER, "env_key", "env_key",
-				 "the name is kept for the default profile");
-	return 0;
+	if (!fault)
+		fault = profile_key_fault(upper);
+	if (!fault && strcmp(upper, DEFAULT_KEY) == 0 &&
+	    strcmp(name, PROFILE_DEFAULT) != 0)
+		fault = "the name is kept for the default profile";
+	return fault ? error_set(err, INVALID_PARAMETER, "env_key", "env_key", fault) : 0;
 }
 
 static int check_change(const char *name, const struct service_profile_change *change,

@@ -161,6 +161,8 @@ int shape_check(const struct shape *members, struct json_object *object, const c
 {
 	char member[OAM_PARAM_MAX];
 
+	if (!json_object_is_type(object, json_type_object))
+		return wrong_type("an object", object, path, err);
 	json_object_object_foreach (object, name, value) {
 		const struct shape *shape = find(members, name);
 

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "file.h"
 #include "random.h"
+#include "store_check.h"
 #include "store_migrate.h"
 #include "store_query.h"
 
@@ -19,9 +20,9 @@
 /* Before 3.51.3 WAL with several processes can lose commits (sqlite.org/wal.html). */
 #define WAL_IS_SAFE_SINCE 3051003
 
-int store_fail(struct store *store, struct oam_error *err)
+int store_fail(sqlite3 *db, struct oam_error *err)
 {
-	int code = sqlite3_extended_errcode(store->db);
+	int code = sqlite3_extended_errcode(db);
 
 	switch (code & 0xFF) {
 	case SQLITE_BUSY:
@@ -33,7 +34,7 @@ int store_fail(struct store *store, struct oam_error *err)
 		break;
 	case SQLITE_CONSTRAINT:
 		/* What we write is JSON; without memory json_valid() denies it. */
-		if (strstr(sqlite3_errmsg(store->db), "json_valid"))
+		if (strstr(sqlite3_errmsg(db), "json_valid"))
 			error_set(err, NO_MEMORY, NULL);
 		else
 			error_set(err, CONFLICT, NULL, "The store refuses this change");
@@ -41,7 +42,7 @@ int store_fail(struct store *store, struct oam_error *err)
 	default:
 		error_set(err, STORE_FAILED, NULL);
 	}
-	return error_detail(err, "SQLite: %s (%d)", sqlite3_errmsg(store->db), code);
+	return error_detail(err, "SQLite: %s (%d)", sqlite3_errmsg(db), code);
 }
 
 /* ---- queries ---- */
@@ -63,7 +64,7 @@ static sqlite3_stmt *prepare(struct store *store, const char *sql, struct oam_er
 	}
 	if (sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement,
 			       NULL) != SQLITE_OK) {
-		store_fail(store, err);
+		store_fail(store->db, err);
 		return NULL;
 	}
 	store->statements[i].sql = sql;
@@ -82,7 +83,7 @@ void query_open(struct query *q, struct store *store, const char *sql,
 static void check(struct query *q, int result)
 {
 	if (result != SQLITE_OK)
-		store_fail(q->store, q->err);
+		store_fail(q->store->db, q->err);
 }
 
 void query_text(struct query *q, int index, const char *text)
@@ -117,17 +118,58 @@ bool query_row(struct query *q)
 		return false;
 	result = sqlite3_step(q->statement);
 	if (result != SQLITE_ROW && result != SQLITE_DONE)
-		store_fail(q->store, q->err);
+		store_fail(q->store->db, q->err);
 	return result == SQLITE_ROW;
+}
+
+/* Says which value is at fault: the first column tells the row. */
+static void damaged(struct query *q, int column, const char *fault)
+{
+	const char *name = sqlite3_column_name(q->statement, column);
+	const char *key = sqlite3_column_name(q->statement, 0);
+	char place[OAM_MESSAGE_MAX];
+
+	if (!name || !key) {
+		error_set(q->err, NO_MEMORY, NULL);
+		return;
+	}
+	if (column > 0 && sqlite3_column_type(q->statement, 0) == SQLITE_INTEGER)
+		snprintf(place, sizeof(place), "%s where %s is %lld: %s", name, key,
+			 (long long)sqlite3_column_int64(q->statement, 0), fault);
+	else if (column > 0 && sqlite3_column_type(q->statement, 0) == SQLITE_TEXT)
+		snprintf(place, sizeof(place), "%s where %s is '%.128s': %s", name, key,
+			 sqlite3_column_text(q->statement, 0), fault);
+	else
+		snprintf(place, sizeof(place), "%s: %s", name, fault);
+	error_set(q->err, STORE_DAMAGED, NULL, "The store", place);
+	error_detail(q->err, "in: %s", sqlite3_sql(q->statement));
+}
+
+/* False, with the error, when the value is not one that the column may hold. */
+static bool is_sound(struct query *q, int column, const char *name, bool is_integer)
+{
+	const char *fault = NULL;
+
+	if (name)
+		fault = store_value_fault(q->statement, column, name, is_integer);
+	if (!name || (fault && sqlite3_errcode(q->store->db) == SQLITE_NOMEM))
+		error_set(q->err, NO_MEMORY, NULL);
+	else if (fault)
+		damaged(q, column, fault);
+	return name && !fault;
 }
 
 const char *query_get_text(struct query *q, int column)
 {
+	if (!is_sound(q, column, sqlite3_column_name(q->statement, column), false))
+		return NULL;
 	return (const char *)sqlite3_column_text(q->statement, column);
 }
 
 int64_t query_get_integer(struct query *q, int column)
 {
+	if (!is_sound(q, column, sqlite3_column_name(q->statement, column), true))
+		return 0;
 	return sqlite3_column_int64(q->statement, column);
 }
 
@@ -140,21 +182,29 @@ void query_copy_text(struct query *q, int column, char *to, size_t size)
 {
 	const char *text = query_get_text(q, column);
 
-	snprintf(to, size, "%s", text ? text : "");
+	error_copy(to, size, text ? text : "");
 }
 
 struct json_object *query_get_json(struct query *q, int column)
 {
-	const char *text = query_get_text(q, column);
 	struct oam_error cause = { 0 };
 	struct json_object *tree = NULL;
+	const char *text;
 
-	if (!text || json_read(text, strlen(text), &tree, &cause)) {
-		error_set(q->err, STORE_FAILED, NULL);
-		error_detail(q->err, "a stored configuration is not JSON: %s",
-			     cause.message);
-	}
-	return tree;
+	/* Not by the column's name: that would read the JSON twice. */
+	if (!is_sound(q, column, "", false))
+		return NULL;
+	text = (const char *)sqlite3_column_text(q->statement, column);
+	if (text)
+		json_read(text, strlen(text), &tree, &cause);
+	if (cause.code == OAM_E_NO_MEMORY)
+		error_set(q->err, NO_MEMORY, NULL);
+	if (json_object_is_type(tree, json_type_object))
+		return tree;
+	json_object_put(tree);
+	damaged(q, column, "it is not a JSON object");
+	error_detail(q->err, "%s", cause.message);
+	return NULL;
 }
 
 int query_close(struct query *q)
@@ -218,7 +268,7 @@ static int execute(struct store *store, const char *sql, struct oam_error *err)
 		return -1;
 	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
-	return store_fail(store, err);
+	return store_fail(store->db, err);
 }
 
 static int read_pragma(struct store *store, const char *sql, int *value,
@@ -228,7 +278,7 @@ static int read_pragma(struct store *store, const char *sql, int *value,
 
 	if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
 	    sqlite3_step(statement) != SQLITE_ROW)
-		store_fail(store, err);
+		store_fail(store->db, err);
 	else
 		*value = sqlite3_column_int(statement, 0);
 	sqlite3_finalize(statement);
@@ -253,11 +303,12 @@ static int connect(const char *path, struct store **out, struct oam_error *err)
 				 NULL);
 	if (result != SQLITE_OK) {
 		if (store->db)
-			store_fail(store, err);
+			store_fail(store->db, err);
 		error_set(err, NO_MEMORY, NULL);
 		store_close(store);
 		return -1;
 	}
+	store_harden(store->db);
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT);
 	if (execute(store, "PRAGMA foreign_keys = ON", err) ||
 	    execute(store, "PRAGMA synchronous = EXTRA", err)) {
@@ -289,8 +340,10 @@ int store_open(const char *path, struct store **store, struct oam_error *err)
 	if (read_pragma(*store, "PRAGMA user_version", &version, err) == 0 &&
 	    version != store_migrations_count)
 		error_set(err, STORE_SCHEMA, NULL, version, store_migrations_count);
-	if (error_result(err) == 0)
+	if (error_result(err) == 0) {
+		store_distrust_schema((*store)->db);
 		return 0;
+	}
 	store_close(*store);
 	*store = NULL;
 	return -1;
@@ -299,7 +352,7 @@ int store_open(const char *path, struct store **store, struct oam_error *err)
 /* ---- migration ---- */
 
 /* SQLite would make the file with the umask's mode; its journals take the file's mode. */
-static int make_file(const char *path, struct oam_error *err)
+int store_make_file(const char *path, struct oam_error *err)
 {
 	int fd;
 
@@ -368,14 +421,42 @@ static int apply_migrations(struct store *store, int *from, int *to,
 	return execute(store, pragma, err);
 }
 
+bool store_wal_is_safe(void)
+{
+	return sqlite3_libversion_number() >= WAL_IS_SAFE_SINCE;
+}
+
+bool store_has_wal(sqlite3 *db)
+{
+	sqlite3_stmt *statement = NULL;
+	const char *mode = NULL;
+	bool has_wal;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA journal_mode", -1, &statement, NULL) ==
+		    SQLITE_OK &&
+	    sqlite3_step(statement) == SQLITE_ROW)
+		mode = (const char *)sqlite3_column_text(statement, 0);
+	has_wal = mode && strcmp(mode, "wal") == 0;
+	sqlite3_finalize(statement);
+	return has_wal;
+}
+
+/* A log where it is safe; away with one that is not, unless somebody uses it now. */
+static void choose_journal(struct store *store, struct oam_error *err)
+{
+	if (store_wal_is_safe())
+		execute(store, "PRAGMA journal_mode = WAL", err);
+	else if (store_has_wal(store->db)) /* 'oam doctor' says so when it stays */
+		sqlite3_exec(store->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+}
+
 int store_migrate(const char *path, int *from, int *to, struct oam_error *err)
 {
 	struct store *store;
 
-	if (make_file(path, err) || connect(path, &store, err))
+	if (store_make_file(path, err) || connect(path, &store, err))
 		return -1;
-	if (sqlite3_libversion_number() >= WAL_IS_SAFE_SINCE)
-		execute(store, "PRAGMA journal_mode = WAL", err);
+	choose_journal(store, err);
 	if (store_begin(store, err) == 0) {
 		if (apply_migrations(store, from, to, err) == 0)
 			store_commit(store, err);
@@ -394,5 +475,8 @@ int store_installation_tag(struct store *store, char tag[ASSISTANT_NONCE_SIZE],
 	query_open(&q, store, "SELECT tag FROM installation", err);
 	if (query_row(&q))
 		query_copy_text(&q, 0, tag, ASSISTANT_NONCE_SIZE);
+	else
+		error_set(err, STORE_DAMAGED, NULL, "The store",
+			  "installation, row 1: it is missing");
 	return query_close(&q);
 }

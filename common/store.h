@@ -41,13 +41,33 @@ int store_migrate(const char *path, int *from, int *to, struct oam_error *err);
 int store_backup(const char *path, const char *to, struct oam_error *err);
 
 /*
- * Puts the contents of the backup `from` in the place of those at `path`, all or nothing,
- * while it is in use; then it has to be migrated. STORE_FAILED when `from` is no backup of
- * ours or is damaged, STORE_SCHEMA when it is newer than we.
+ * Puts the rows of the backup `from` in the place of those at `path`, all or nothing, in
+ * this version's schema; while the store is in use, or when it is damaged or gone. Only a
+ * backup whose every value is sound is taken: nobody needs to trust it. *saved is where
+ * what was there is kept, beside the store: a copy, or the file itself with its journal
+ * when it cannot be read; NULL when there was nothing. The caller frees it, also after an
+ * error. FILE when `from` is no backup of ours, STORE_DAMAGED when it is damaged,
+ * STORE_SCHEMA when it is newer than we.
  */
-int store_restore(const char *path, const char *from, struct oam_error *err);
+int store_restore(const char *path, const char *from, char **saved,
+		  struct oam_error *err);
 
-/* True when the file at `path` begins as an SQLite database does. */
+/* What `oam doctor` asks of a store. */
+struct store_health {
+	bool has_wal;       /* its journal mode is WAL (sqlite.org/wal.html), */
+	bool wal_is_safe;   /* in which this version of SQLite loses nothing */
+	const char *sqlite; /* that version; static */
+	char trigger[64];   /* one that is not ours, or "" */
+};
+
+/*
+ * Looks at every page and every row of the store. STORE_DAMAGED names the first fault;
+ * *health is filled then, too.
+ */
+int store_inspect(struct store *store, struct store_health *health,
+		  struct oam_error *err);
+
+/* True when the regular file at `path` begins as an SQLite database does. */
 bool store_is_database(const char *path);
 
 /* Transactions do not nest. store_rollback() is harmless outside of one. */
@@ -99,6 +119,9 @@ struct profile {
 
 /* ^[a-z0-9_-]{1,64}$ */
 bool profile_name_is_valid(const char *name);
+
+/* Why the key may not be a profile's name in `.env`, as static text; NULL: it may. */
+const char *profile_key_fault(const char *key);
 
 int store_profile_find(struct store *store, const char *name, struct profile *profile,
 		       struct oam_error *err);

@@ -1,5 +1,7 @@
+#include <ctype.h>
 #include <string.h>
 
+#include "settings.h"
 #include "store_query.h"
 
 bool profile_name_is_valid(const char *name)
@@ -10,10 +12,23 @@ bool profile_name_is_valid(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == length;
 }
 
+const char *profile_key_fault(const char *key)
+{
+	size_t length = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789_");
+
+	if (length == 0 || key[length] != '\0' || length >= PROFILE_KEY_SIZE ||
+	    isdigit((unsigned char)key[0]))
+		return "only letters, digits and _ are allowed in a name";
+	if (settings_is_known(key) || strncmp(key, "OAM_", 4) == 0)
+		return "the name is taken by a setting of this program";
+	return NULL;
+}
+
 /* clang-format off */
 /* One statement for the hot path: the profile, its two ids, its lease. */
 #define SELECT_PROFILE                                                            \
-	"SELECT p.profile_id, p.name, p.env_key, p.interval_ms, "                 \
+	"SELECT p.profile_id, p.name AS profile, p.env_key, p.interval_ms, "      \
 	"       coalesce(p.keep_count, -1), p.refreshed_at, p.retry_at, "         \
 	"       p.failures, p.failed_at, p.last_error, c.id, v.id, l.expires_at, " \
 	"       EXISTS (SELECT 1 FROM rotation r "                                \
@@ -361,8 +376,12 @@ static int count_by(struct store *store, const char *sql, int64_t profile,
 
 	query_open(&q, store, sql, err);
 	query_integer(&q, 1, profile);
-	while (query_row(&q))
-		visit(query_get_text(&q, 0), query_get_integer(&q, 1), context);
+	while (query_row(&q)) {
+		const char *kind = query_get_text(&q, 0);
+
+		if (kind)
+			visit(kind, query_get_integer(&q, 1), context);
+	}
 	return query_close(&q);
 }
 

@@ -38,6 +38,9 @@ struct store {
 	} statements[STATEMENTS_MAX];
 };
 
+/* Makes the file (mode 0600) and its folder (0700) when they are not there. */
+int store_make_file(const char *path, struct oam_error *err);
+
 /* Before SQLite opens the file, so that it is noticed when another comes in between. */
 int store_file_remember(struct store *store, const char *path, struct oam_error *err);
 
@@ -67,11 +70,15 @@ void query_json(struct query *q, int index, struct json_object *tree);
 /* True while there is a row to read. */
 bool query_row(struct query *q);
 
+/*
+ * Values are checked by the rules of store_check.h for the column's name. STORE_DAMAGED,
+ * and the value for NULL, when one is not sound.
+ */
 const char *query_get_text(struct query *q, int column); /* NULL stays NULL */
 int64_t query_get_integer(struct query *q, int column);  /* NULL is 0 */
 size_t query_get_size(struct query *q, int column);      /* bytes of a text */
-void query_copy_text(struct query *q, int column, char *to, size_t size);
-struct json_object *query_get_json(struct query *q, int column);
+void query_copy_text(struct query *q, int column, char *to, size_t size); /* NULL is "" */
+struct json_object *query_get_json(struct query *q, int column);          /* an object */
 
 /* Makes the statement ready for its next use. 0 or -1. */
 int query_close(struct query *q);
@@ -80,6 +87,13 @@ int query_close(struct query *q);
 int query_run(struct query *q);
 
 /* Turns SQLite's error into ours; its own words go to the detail. -1. */
-int store_fail(struct store *store, struct oam_error *err);
+int store_fail(sqlite3 *db, struct oam_error *err);
+
+/* Its journal mode is WAL; and whether the linked SQLite may be trusted with that. */
+bool store_has_wal(sqlite3 *db);
+bool store_wal_is_safe(void);
+
+/* True when SQLite finds the file whole. */
+bool store_is_whole(sqlite3 *db);
 
 #endif

@@ -151,12 +151,13 @@ int store_rotation_history(struct store *store, int64_t profile, int64_t limit,
 	struct query q;
 
 	*history = json_new_array(err);
-	query_open(&q, store,
-		   "SELECT p.name, r.reason, r.started_at, r.ended_at, r.outcome, "
-		   "       r.old_id, r.new_id, r.error "
-		   "  FROM rotation r JOIN profile p USING (profile_id) "
-		   " WHERE ?1 IN (0, profile_id) ORDER BY r.rotation_id DESC LIMIT ?2",
-		   err);
+	query_open(
+		&q, store,
+		"SELECT p.name AS profile, r.reason, r.started_at, r.ended_at, r.outcome, "
+		"       r.old_id, r.new_id, r.error "
+		"  FROM rotation r JOIN profile p USING (profile_id) "
+		" WHERE ?1 IN (0, profile_id) ORDER BY r.rotation_id DESC LIMIT ?2",
+		err);
 	query_integer(&q, 1, profile);
 	query_integer(&q, 2, limit ? limit : -1);
 	while (query_row(&q))
@@ -182,8 +183,12 @@ int store_rotation_failed(struct store *store, int64_t profile, int64_t since,
 	query_integer(&q, 1, profile);
 	query_integer(&q, 2, since);
 	failed = query_row(&q) && query_get_integer(&q, 0);
-	if (failed)
-		error_again(cause, query_get_text(&q, 1), query_get_text(&q, 2));
+	if (failed) {
+		const char *name = query_get_text(&q, 1);
+		const char *message = query_get_text(&q, 2);
+
+		error_again(cause, name, message ? message : "");
+	}
 	return query_close(&q) ? -1 : failed;
 }
 

@@ -394,6 +394,23 @@ static void test_long_values(void **state)
 	json_object_put(last);
 }
 
+/* What a file holds where an object should be. */
+static void test_what_is_no_object(void **state)
+{
+	static const char *const texts[] = { "null", "[1]", "7", "\"text\"", "true" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct json_object *tree = parse(texts[i]);
+		struct oam_error err = { 0 };
+
+		assert_int_equal(shape_check(table, tree, "config", &err), -1);
+		assert_int_equal(err.code, OAM_E_INVALID_TYPE);
+		assert_string_equal(err.param, "config");
+		json_object_put(tree);
+	}
+}
+
 static void test_the_rest_and_the_least(void **state)
 {
 	static const struct shape rest[] = { { "known", SHAPE_INTEGER },
@@ -428,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_the_check_comes_last),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_long_values),
+		cmocka_unit_test(test_what_is_no_object),
 		cmocka_unit_test(test_the_rest_and_the_least),
 	};
 

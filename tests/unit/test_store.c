@@ -629,6 +629,81 @@ static void test_a_profile_is_never_stale_with_a_log(void **state)
 	store_close(other);
 }
 
+/* ---- what others wrote into the file ---- */
+
+static void change(const struct temp_store *temp, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(temp->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void test_a_store_without_a_tag(void **state)
+{
+	char tag[ASSISTANT_NONCE_SIZE] = "untouched";
+	struct oam_error err = { 0 };
+
+	change(*state, "DELETE FROM installation");
+	assert_int_equal(store_installation_tag(store_of(state), tag, &err), -1);
+	assert_int_equal(err.code, OAM_E_STORE_DAMAGED);
+	assert_string_equal(err.message,
+			    "The store is damaged: installation, row 1: it is missing.");
+}
+
+static void test_a_row_that_we_would_not_write(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE profile SET env_key = 'JWT_SECRET'",
+		"UPDATE profile SET env_key = 'A' || char(10)",
+		"UPDATE profile SET env_key = 'A' || char(0) || 'B'",
+		"UPDATE profile SET env_key = cast(x'ff' AS TEXT)",
+		"UPDATE profile SET env_key = 'A', failures = -1",
+		"UPDATE profile SET failures = 0, retry_at = 1 << 62",
+		"UPDATE profile SET retry_at = 0, published_id = '../x'",
+	};
+	struct store *store = store_of(state);
+	struct oam_error err = { 0 };
+	struct profile profile = add_profile(store, "one");
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		err = (struct oam_error){ 0 };
+		change(*state, changes[i]);
+		assert_int_equal(store_profile_find(store, "one", &profile, &err), -1);
+		assert_int_equal(err.code, OAM_E_STORE_DAMAGED);
+		assert_non_null(strstr(err.message, "where profile_id is 1: "));
+	}
+	err = (struct oam_error){ 0 };
+	change(*state, "UPDATE profile SET published_id = NULL");
+	assert_int_equal(store_profile_find(store, "one", &profile, &err), 1);
+}
+
+/* The store is beside it already; what is gone is tested with the command. */
+static void test_restore_takes_rows_alone(void **state)
+{
+	struct temp_store *temp = *state;
+	struct oam_error err = { 0 };
+	struct store_health health;
+	char copy[128], *saved;
+
+	add_profile(temp->store, "one");
+	snprintf(copy, sizeof(copy), "%s/copy.db", temp->folder);
+	change(temp, "CREATE TRIGGER later AFTER UPDATE ON profile BEGIN "
+		     "UPDATE profile SET env_key = 'JWT_SECRET'; END");
+	assert_ok(store_inspect(temp->store, &health, &err));
+	assert_string_equal(health.trigger, "later");
+	assert_ok(store_backup(temp->path, copy, &err));
+	assert_ok(store_restore(temp->path, copy, &saved, &err));
+	assert_non_null(saved);
+	assert_int_equal(access(saved, F_OK), 0);
+	free(saved);
+	assert_false(store_was_replaced(temp->store));
+	assert_ok(store_inspect(temp->store, &health, &err));
+	assert_string_equal(health.trigger, "");
+	assert_int_equal(interval_of(temp->store, "one"), 86400000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -657,6 +732,9 @@ int main(void)
 		TEST(test_an_error_stops_what_follows),
 		TEST(test_a_profile_is_never_stale),
 		TEST(test_a_profile_is_never_stale_with_a_log),
+		TEST(test_a_store_without_a_tag),
+		TEST(test_a_row_that_we_would_not_write),
+		TEST(test_restore_takes_rows_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
