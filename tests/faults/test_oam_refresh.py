@@ -192,7 +192,7 @@ def test_publishing_that_fails_is_retried_without_another_assistant(blocked):
     assert published(site) == id  # the one file that could be written
     status = json.loads(site.oam("status", "--json").stdout)
     assert status["published"] is False and status["publishError"]
-    assert str(site.folder) not in status["publishError"]
+    assert str(site.folder) in status["publishError"]  # the file, the step, why, what helps
     assert site.sql("SELECT published FROM status") == [("failed",)]
     assert site.oam_refresh().returncode == NOTHING  # not each minute
     site.sql("UPDATE profile SET publish_at = 1")
