@@ -725,7 +725,7 @@ static void test_a_byte_order_mark_is_passed_over(void **state)
 static void test_a_deep_text_is_written_compactly(void **state)
 {
 	enum { DEPTH = 52, MEMBERS = 45000 };
-	char *text = malloc(64 + 2 * DEPTH + 2 * MEMBERS), *at = text;
+	char *text = malloc(64 + 2 * DEPTH + 5 * MEMBERS), *at = text;
 	struct json_object *config, *tree;
 	struct oam_error err = { 0 };
 	struct stat status;
@@ -737,7 +737,7 @@ static void test_a_deep_text_is_written_compactly(void **state)
 	for (int i = 0; i < DEPTH; i++)
 		*at++ = '[';
 	for (int i = 0; i < MEMBERS; i++)
-		at = stpcpy(at, i ? ",1" : "1");
+		at = stpcpy(at, i ? ",1234" : "1234");
 	for (int i = 0; i < DEPTH; i++)
 		*at++ = ']';
 	strcpy(at, "}");
