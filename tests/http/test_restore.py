@@ -542,3 +542,26 @@ def test_what_is_no_file_does_not_hang(quiet_site):
     os.mkfifo(site.folder / "pipe")
     for name in ("pipe", "config", "/dev/null", "/dev/zero"):
         assert site.oam("restore", name, "--yes", check=False).returncode in (1, 2)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.sh", b"caf\xe9", b"two\nlines", b"caf\xc3\xa9"])
+def test_a_failed_hook_of_any_name_harms_no_store(make_site, name):
+    """A file's name may have any bytes, a text in the store may not."""
+    site = make_site(env={"OAM_HOOKS_DIR": "hooks"}, start=False)
+    folder = site.folder / "hooks" / "deploy.d"
+    folder.mkdir(parents=True)
+    hook = os.path.join(bytes(folder), name)
+    with open(hook, "w") as file:
+        file.write("#!/bin/sh\nexit 3\n")
+    os.chmod(hook, 0o755)
+    site.oam("initialize")
+    assert len(site.sql("SELECT name FROM hook")) == 1
+    assert "every page and row is sound" in site.oam("doctor", check=False).stdout
+    site.oam("backup", "copy.db")
+    assert "is restored" in site.oam("restore", "copy.db", "--yes", check=False).stderr
+    with open(hook, "w") as file:
+        file.write("#!/bin/sh\nexit 0\n")
+    site.sql("UPDATE profile SET hook_at = 1")
+    done = site.oam_refresh()
+    assert done.stdout == "default: the deploy hooks ran\n", done
+    assert site.sql("SELECT name FROM hook") == []
