@@ -59,10 +59,10 @@ static int copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct oam_e
 	return code == SQLITE_DONE ? 0 : fail(to, path, err);
 }
 
-/* Makes the new file, so that nobody else can ever read it. */
-static int make_file(const char *path, struct oam_error *err)
+/* Makes the new file, so that nobody else can ever read it; `like` as in file_make(). */
+static int make_file(const char *path, const char *like, struct oam_error *err)
 {
-	int fd = file_make(path, O_WRONLY, 0600, NULL);
+	int fd = file_make(path, O_WRONLY, 0600, like);
 
 	if (fd >= 0)
 		return close(fd);
@@ -72,11 +72,12 @@ static int make_file(const char *path, struct oam_error *err)
 	return error_detail(err, "%s", path);
 }
 
-int store_backup(const char *path, const char *to, struct oam_error *err)
+static int back_up(const char *path, const char *to, const char *like,
+		   struct oam_error *err)
 {
 	sqlite3 *source = NULL, *target = NULL;
 
-	if (make_file(to, err))
+	if (make_file(to, like, err))
 		return -1;
 	if (open_file(path, SQLITE_OPEN_READONLY, &source, err) == 0 &&
 	    open_file(to, SQLITE_OPEN_READWRITE, &target, err) == 0)
@@ -87,6 +88,11 @@ int store_backup(const char *path, const char *to, struct oam_error *err)
 	if (error_result(err))
 		unlink(to);
 	return error_result(err);
+}
+
+int store_backup(const char *path, const char *to, struct oam_error *err)
+{
+	return back_up(path, to, NULL, err);
 }
 
 /* ---- restoring: reading the backup ---- */
@@ -265,7 +271,7 @@ static int put_in_place(const char *path, const char *new, const char *saved, bo
 	bool is_there = access(path, F_OK) == 0;
 
 	if (is_there && !is_beyond_repair(path, err)) {
-		if (error_result(err) || store_backup(path, saved, err))
+		if (error_result(err) || back_up(path, saved, path, err))
 			return -1;
 		*kept = true;
 		return overwrite(path, new, err);
@@ -316,8 +322,10 @@ int store_restore(const char *path, const char *from, char **saved, struct oam_e
 	bool kept = false;
 
 	*saved = NULL;
+	if (real)
+		file_make_folder(real, 0700, NULL);
 	if (real && name_files(real, &new, saved, err) == 0 &&
-	    store_make_file(new, err) == 0) {
+	    make_file(new, real, err) == 0) {
 		if (make_store(new, from, err) == 0)
 			put_in_place(real, new, *saved, &kept, err);
 		unlink(new); /* not there any more when it is the store now */

@@ -565,3 +565,23 @@ def test_a_failed_hook_of_any_name_harms_no_store(make_site, name):
     done = site.oam_refresh()
     assert done.stdout == "default: the deploy hooks ran\n", done
     assert site.sql("SELECT name FROM hook") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes owners: needs root")
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_root_restores_stays_the_services(make_site, is_whole):
+    """Also in a folder of root's that the service's group may write."""
+    site = make_site(env={"OAM_DB": "state/oam.db"}, start=False)
+    site.db = site.folder / "state" / "oam.db"
+    site.oam("initialize")
+    site.oam("backup", "copy.db")
+    os.chown(site.db.parent, 0, 65534)
+    site.db.parent.chmod(0o770)
+    os.chown(site.db, 65534, 65534)
+    if not is_whole:
+        site.db.write_bytes(bytes(5000))
+    site.oam("restore", "copy.db", "--yes")
+    kept = list(site.db.parent.glob("oam.db.*.bak"))
+    for path in [site.db, *kept]:
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (65534, 0o600), path
+    assert len(kept) == 1
