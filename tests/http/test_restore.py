@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -381,6 +382,49 @@ def test_a_torn_backup_is_refused_or_whole(filled, seed):
     assert [len(v) for v in rows(site).values()] == [len(v) for v in before.values()]
     for file in site.folder.glob("*.bak"):
         file.unlink()
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_what_is_written_meanwhile_is_in_the_copy_or_in_the_store(quiet_site, mode):
+    site = quiet_site
+    site.oam("initialize")
+    site.oam("backup", "copy.db")
+    insert = (
+        "INSERT INTO assistant (id, upstream, label, config, created_at, updated_at) "
+        "VALUES (?, 'embedded', 'unmanaged', json_object('name', printf('%.*c', ?, 'x')), 1, 1)"
+    )
+    db = connect(site.db)
+    db.execute("BEGIN")
+    db.executemany(insert, [(f"asst_big{n}", 50_000) for n in range(600)])
+    db.execute("COMMIT")
+    assert db.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode.lower(),)
+    written, stop = [], threading.Event()
+
+    def write():
+        db = sqlite3.connect(site.db, isolation_level=None, timeout=30)
+        while not stop.is_set():
+            db.execute(insert, (f"asst_small{len(written)}", 1))
+            written.append(f"asst_small{len(written)}")
+            time.sleep(0.002)  # or nobody else ever gets a lock
+        db.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        site.oam("restore", "copy.db", "--yes")
+    finally:
+        stop.set()
+        writer.join()
+    db.close()
+    (copy,) = site.folder.glob("oam.db.*.bak")
+    there = set(site.sql("SELECT id FROM assistant"))
+    db = connect(copy)
+    there |= set(db.execute("SELECT id FROM assistant"))
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+    assert len(written) > 1 and not {(id,) for id in written} - there
+    assert site.sql("PRAGMA integrity_check") == [("ok",)]
+    assert not site.db.with_name("oam.db-journal").exists()
 
 
 # ---- WAL ----
