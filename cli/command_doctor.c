@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <glob.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -163,14 +164,18 @@ static void check_published(struct doctor *doctor, const char *what, const char 
 		check_mode(doctor, what, path, is_secret);
 }
 
-/* Publishing kept them aside; what the application had added is only in there. */
-static void check_broken_files(struct doctor *doctor)
+/*
+ * Publishing kept them aside; what the application had added is only in there. Those of
+ * `path` and of other profiles, which have their name before the extension.
+ */
+static void check_broken_files(struct doctor *doctor, const char *path)
 {
+	const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+	int stem = dot ? (int)(dot - path) : (int)strlen(path);
 	char pattern[PATH_LENGTH];
 	glob_t found;
 
-	snprintf(pattern, sizeof(pattern), "%s.*Z.broken",
-		 doctor->cli->settings->config_file);
+	snprintf(pattern, sizeof(pattern), "%.*s*Z.broken", stem, path);
 	if (glob(pattern, 0, NULL, &found))
 		return;
 	for (size_t i = 0; i < found.gl_pathc; i++)
@@ -180,13 +185,39 @@ static void check_broken_files(struct doctor *doctor)
 	globfree(&found);
 }
 
+/* Beside the file, beside what a link leads to, and beside the store; each once. */
+static void find_broken_files(struct doctor *doctor)
+{
+	const struct settings *settings = doctor->cli->settings;
+	const char *slash = strrchr(settings->config_file, '/');
+	const char *name = slash ? slash + 1 : settings->config_file;
+	char folder[PATH_LENGTH];
+	char *beside = file_beside(settings->db, name, doctor->err);
+	char *real = realpath(settings->config_file, NULL);
+	struct stat of_file, of_store;
+
+	check_broken_files(doctor, settings->config_file);
+	if (real && lstat(settings->config_file, &of_file) == 0 &&
+	    S_ISLNK(of_file.st_mode))
+		check_broken_files(doctor, real);
+	folder_of(settings->config_file, folder);
+	if (stat(folder, &of_file))
+		of_file = (struct stat){ 0 };
+	folder_of(settings->db, folder);
+	if (beside && stat(folder, &of_store) == 0 &&
+	    (of_file.st_dev != of_store.st_dev || of_file.st_ino != of_store.st_ino))
+		check_broken_files(doctor, beside);
+	free(beside);
+	free(real);
+}
+
 static void check_files(struct doctor *doctor)
 {
 	const struct settings *settings = doctor->cli->settings;
 
 	check_published(doctor, ".env", settings->env_file, true);
 	check_published(doctor, "JSON file", settings->config_file, false);
-	check_broken_files(doctor);
+	find_broken_files(doctor);
 	check_store_file(doctor);
 }
 

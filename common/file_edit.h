@@ -39,14 +39,15 @@ struct file_edit {
 	 * When the file cannot be replaced (it is a mount point; its folder or its owner
 	 * does not allow it), write into it. Readers may then see a part of the new text.
 	 * The old text is beside the store, in NAME.oam-writing while that goes on, and
-	 * in NAME.oam-before afterwards. A NAME.oam-writing that is found tells of a
+	 * as `keep_as` says, or in NAME.oam-before, afterwards. A NAME.oam-writing that is found tells of a
 	 * write that was interrupted, and nothing is written until somebody has looked.
 	 */
 	bool in_place;
 
 	/*
-	 * A name beside the file under which the old version stays, or NULL: a second link
-	 * to it or a copy, made before it is replaced. Must not be in use.
+	 * A name under which the old version stays, or NULL: a second link to it or a
+	 * copy, made before it is replaced. Beside the file, or beside the store when the
+	 * file is written in place. Must not be in use.
 	 */
 	const char *keep_as;
 

@@ -9,20 +9,35 @@
 #include "file.h"
 #include "file_edit_private.h"
 
-/* NAME.oam-WHAT beside the store (or the file, when there is none). malloc. */
+/* `name` beside the store (or the file, when there is none). malloc. */
+static char *beside_store(const struct file_work *work, const char *name,
+			  struct oam_error *err)
+{
+	return file_beside(work->edit->store ? work->edit->store : work->target, name,
+			   err);
+}
+
+/* NAME.oam-WHAT there. malloc. */
 static char *name_copy(const struct file_work *work, const char *what,
 		       struct oam_error *err)
 {
-	const char *beside = work->edit->store ? work->edit->store : work->target;
 	char *name, *path;
 
 	if (asprintf(&name, "%s.oam-%s", work->name, what) < 0) {
 		error_set(err, NO_MEMORY, NULL);
 		return NULL;
 	}
-	path = file_beside(beside, name, err);
+	path = beside_store(work, name, err);
 	free(name);
 	return path;
+}
+
+/* Where the old text stays. malloc. */
+static char *name_kept(const struct file_work *work, struct oam_error *err)
+{
+	const char *name = work->edit->keep_as;
+
+	return name ? beside_store(work, name, err) : name_copy(work, "before", err);
 }
 
 /* True when the copy of an interrupted write is what is in the file: none was begun. */
@@ -72,7 +87,7 @@ static int write_into(struct file_work *work, int fd, const char *text, size_t l
 		      struct oam_error *err)
 {
 	char *copy = name_copy(work, "writing", err);
-	char *kept = copy ? name_copy(work, "before", err) : NULL;
+	char *kept = copy ? name_kept(work, err) : NULL;
 	int result = -1, cause;
 
 	if (!kept || save_before(work, copy, err))

@@ -44,6 +44,7 @@ char *publish_config_path(const char *path, const char *profile, struct oam_erro
  * metadata, createdAt (of the assistant, in seconds since 1970; `created_at` is in ms) and
  * updatedAt (now, ISO 8601). Members that the application added stay. The version before is kept as a backup; one that is no JSON
  * object as NAME.TIME.broken, which stays until somebody removes it, and the log says so.
+ * Both are beside the file, or beside the store when the file is written in place.
  * The folder is made when it is missing. A new file has mode 0640. The text is for people,
  * a line for each member, or compact when that would be longer than PUBLISH_CONFIG_MAX.
  * FILE also when it could not be read again.

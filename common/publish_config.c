@@ -252,7 +252,8 @@ static int find_backups(const char *path, struct dirent ***names, struct oam_err
 	return count < 0 ? (error_result(err) ? -1 : 0) : count;
 }
 
-static void drop_old_backups(const char *path)
+/* Of the versions beside `path`. */
+static void drop_old_backups_at(const char *path)
 {
 	struct oam_error ignored = { 0 };
 	struct dirent **names = NULL;
@@ -269,6 +270,20 @@ static void drop_old_backups(const char *path)
 		free(names[i]);
 	}
 	free(names);
+}
+
+/* What is written in place has its old versions beside the store. */
+static void drop_old_backups(const char *path, const struct publish_rules *rules)
+{
+	struct oam_error ignored = { 0 };
+	char *there = rules->in_place && rules->store
+			      ? file_beside(rules->store, base_name(path), &ignored)
+			      : NULL;
+
+	drop_old_backups_at(path);
+	if (there)
+		drop_old_backups_at(there);
+	free(there);
 }
 
 static int append_backup(struct json_object *backups, const char *path, const char *name,
@@ -401,7 +416,7 @@ int publish_config(const char *given, const char *id, struct json_object *config
 	if (written > 0) {
 		if (error_result(&content.broken))
 			tell_broken(path, &content);
-		drop_old_backups(path);
+		drop_old_backups(path, rules);
 	}
 	free(path);
 	return written < 0 ? -1 : 0;

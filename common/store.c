@@ -352,7 +352,7 @@ int store_open(const char *path, struct store **store, struct oam_error *err)
 /* ---- migration ---- */
 
 /* SQLite would make the file with the umask's mode; its journals take the file's mode. */
-int store_make_file(const char *path, struct oam_error *err)
+static int make_file(const char *path, struct oam_error *err)
 {
 	int fd;
 
@@ -454,7 +454,7 @@ int store_migrate(const char *path, int *from, int *to, struct oam_error *err)
 {
 	struct store *store;
 
-	if (store_make_file(path, err) || connect(path, &store, err))
+	if (make_file(path, err) || connect(path, &store, err))
 		return -1;
 	choose_journal(store, err);
 	if (store_begin(store, err) == 0) {

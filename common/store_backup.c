@@ -37,32 +37,45 @@ static int open_file(const char *path, int flags, sqlite3 **db, struct oam_error
 	return fail(*db, path, err);
 }
 
-/* Copies all pages; a destination that is in use is waited for. */
-static int copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct oam_error *err)
+/* One step; what is in use is waited for. */
+static int copy_step(sqlite3_backup *backup, int pages)
 {
-	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
 	int64_t deadline = clock_monotonic() + BUSY_MAX;
-	int code = SQLITE_OK;
+	int code;
 
-	if (!backup)
-		return fail(to, path, err);
-	while (code != SQLITE_DONE) {
-		code = sqlite3_backup_step(backup, PAGES_AT_ONCE);
-		if (code == SQLITE_OK || code == SQLITE_DONE)
-			continue;
-		if ((code != SQLITE_BUSY && code != SQLITE_LOCKED) ||
-		    clock_monotonic() > deadline)
+	while ((code = sqlite3_backup_step(backup, pages)) == SQLITE_BUSY ||
+	       code == SQLITE_LOCKED) {
+		if (clock_monotonic() > deadline)
 			break;
 		clock_sleep(BUSY_PAUSE);
 	}
+	return code;
+}
+
+/* Ends the copy, with all pages that are left. */
+static int copy_rest(sqlite3_backup *backup, sqlite3 *to, const char *path,
+		     struct oam_error *err)
+{
+	int code;
+
+	do
+		code = copy_step(backup, PAGES_AT_ONCE);
+	while (code == SQLITE_OK);
 	sqlite3_backup_finish(backup);
 	return code == SQLITE_DONE ? 0 : fail(to, path, err);
 }
 
-/* Makes the new file, so that nobody else can ever read it. */
-static int make_file(const char *path, struct oam_error *err)
+static int copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct oam_error *err)
 {
-	int fd = file_make(path, O_WRONLY, 0600, NULL);
+	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
+
+	return backup ? copy_rest(backup, to, path, err) : fail(to, path, err);
+}
+
+/* Makes the new file, so that nobody else can ever read it; `like` as in file_make(). */
+static int make_file(const char *path, const char *like, struct oam_error *err)
+{
+	int fd = file_make(path, O_WRONLY, 0600, like);
 
 	if (fd >= 0)
 		return close(fd);
@@ -72,21 +85,37 @@ static int make_file(const char *path, struct oam_error *err)
 	return error_detail(err, "%s", path);
 }
 
-int store_backup(const char *path, const char *to, struct oam_error *err)
+/* Copies the open store to the new file `to`. */
+static int save(sqlite3 *source, const char *to, const char *like, struct oam_error *err)
 {
-	sqlite3 *source = NULL, *target = NULL;
+	sqlite3 *target = NULL;
 
-	if (make_file(to, err))
+	if (make_file(to, like, err))
 		return -1;
-	if (open_file(path, SQLITE_OPEN_READONLY, &source, err) == 0 &&
-	    open_file(to, SQLITE_OPEN_READWRITE, &target, err) == 0)
+	if (open_file(to, SQLITE_OPEN_READWRITE, &target, err) == 0)
 		copy_pages(source, target, to, err);
-	sqlite3_close(source);
 	if (sqlite3_close(target) != SQLITE_OK)
 		fail(NULL, to, err);
 	if (error_result(err))
 		unlink(to);
 	return error_result(err);
+}
+
+/* The same of the store at `path`. */
+static int save_file(const char *path, const char *to, const char *like,
+		     struct oam_error *err)
+{
+	sqlite3 *source = NULL;
+
+	if (open_file(path, SQLITE_OPEN_READONLY, &source, err) == 0)
+		save(source, to, like, err);
+	sqlite3_close(source);
+	return error_result(err);
+}
+
+int store_backup(const char *path, const char *to, struct oam_error *err)
+{
+	return save_file(path, to, NULL, err);
 }
 
 /* ---- restoring: reading the backup ---- */
@@ -227,16 +256,50 @@ static int set_aside(const char *path, const char *saved, bool *kept,
 	return 0;
 }
 
+/*
+ * Saves the store and overwrites it under one lock: what a program writes before is in the
+ * copy, and what it writes afterwards is in the new store. A log lets others read on, and
+ * so the copy is made by another connection. Without a log, a reader would hold the lock
+ * up: so the one that has it makes the copy.
+ */
+static int save_and_overwrite(sqlite3 *target, sqlite3 *source, const char *path,
+			      const char *saved, struct oam_error *err)
+{
+	sqlite3_backup *backup;
+
+	if (store_has_wal(target)) {
+		backup = sqlite3_backup_init(target, "main", source, "main");
+		if (!backup)
+			return fail(target, path, err);
+		if (copy_step(backup, 0) == SQLITE_OK && /* takes the lock */
+		    save_file(path, saved, path, err) == 0)
+			return copy_rest(backup, target, path, err);
+		sqlite3_backup_finish(backup);
+		return fail(target, path, err);
+	}
+	if (sqlite3_exec(target,
+			 "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", NULL,
+			 NULL, NULL) != SQLITE_OK)
+		return fail(target, path, err);
+	if (save(target, saved, path, err))
+		return -1;
+	/* It keeps the lock until the end of the next transaction. */
+	sqlite3_exec(target, "PRAGMA locking_mode = NORMAL", NULL, NULL, NULL);
+	return copy_pages(source, target, path, err);
+}
+
 /* Into the file that is there, so that the programs that have it open see it. */
-static int overwrite(const char *path, const char *new, struct oam_error *err)
+static int overwrite(const char *path, const char *new, const char *saved, bool *kept,
+		     struct oam_error *err)
 {
 	sqlite3 *source = NULL, *target = NULL;
 
 	if (open_file(new, SQLITE_OPEN_READONLY, &source, err) == 0 &&
 	    open_file(path, SQLITE_OPEN_READWRITE, &target, err) == 0)
-		copy_pages(source, target, path, err);
+		save_and_overwrite(target, source, path, saved, err);
 	sqlite3_close(source);
 	sqlite3_close(target);
+	*kept = access(saved, F_OK) == 0;
 	return error_result(err);
 }
 
@@ -265,10 +328,7 @@ static int put_in_place(const char *path, const char *new, const char *saved, bo
 	bool is_there = access(path, F_OK) == 0;
 
 	if (is_there && !is_beyond_repair(path, err)) {
-		if (error_result(err) || store_backup(path, saved, err))
-			return -1;
-		*kept = true;
-		return overwrite(path, new, err);
+		return error_result(err) ? -1 : overwrite(path, new, saved, kept, err);
 	}
 	if (set_aside(path, saved, kept, err))
 		return -1;
@@ -316,8 +376,10 @@ int store_restore(const char *path, const char *from, char **saved, struct oam_e
 	bool kept = false;
 
 	*saved = NULL;
+	if (real)
+		file_make_folder(real, 0700, NULL);
 	if (real && name_files(real, &new, saved, err) == 0 &&
-	    store_make_file(new, err) == 0) {
+	    make_file(new, real, err) == 0) {
 		if (make_store(new, from, err) == 0)
 			put_in_place(real, new, *saved, &kept, err);
 		unlink(new); /* not there any more when it is the store now */

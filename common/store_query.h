@@ -38,9 +38,6 @@ struct store {
 	} statements[STATEMENTS_MAX];
 };
 
-/* Makes the file (mode 0600) and its folder (0700) when they are not there. */
-int store_make_file(const char *path, struct oam_error *err);
-
 /* Before SQLite opens the file, so that it is noticed when another comes in between. */
 int store_file_remember(struct store *store, const char *path, struct oam_error *err);
 

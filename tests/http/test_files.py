@@ -221,6 +221,41 @@ def test_a_broken_json_file_is_kept_and_said(quiet):
     assert {p.read_text() for p in kept} == {'{"assistantId": "asst_x", "mine": '}
 
 
+@needs_mounts
+def test_a_broken_json_file_that_is_written_in_place_is_kept(quiet):
+    """Also by the writes that follow."""
+    config = quiet.folder / "config/openai-assistant.json"
+    broken = '{"assistantId": "asst_x", "mine": '
+    config.write_text(broken)
+    mount = f"mount --bind {config} {config}"
+    done = mounted(quiet, mount, ["refresh"], OAM_WRITE_IN_PLACE="1")
+    assert "broken-file" in done.stderr
+    for _ in range(22):
+        mounted(quiet, mount, ["refresh"], OAM_WRITE_IN_PLACE="1")
+    kept = list(quiet.db.parent.glob("openai-assistant.json.*.broken"))
+    assert [p.read_text() for p in kept] == [broken] and kept[0].name in done.stderr
+    assert len(list(quiet.db.parent.glob("openai-assistant.json.*.bak"))) == 20
+    findings = json.loads(quiet.oam("doctor", "--json", check=False).stdout)
+    assert [f["finding"] for f in findings if not f["ok"]] == [str(kept[0])]
+
+
+def test_the_doctor_finds_every_broken_json_file(quiet):
+    """Of other profiles, and behind a link."""
+    config = quiet.folder / "config/openai-assistant.json"
+    config.rename(quiet.folder / "real.json")
+    config.symlink_to("../real.json")
+    quiet.oam("profile", "set", "two")
+    quiet.oam("initialize", "--profile", "two")
+    (quiet.folder / "real.json").write_text("[1")
+    config.with_name("openai-assistant.two.json").write_text("[2")
+    quiet.oam("refresh")
+    quiet.oam("refresh", "--profile", "two")
+    findings = json.loads(quiet.oam("doctor", "--json", check=False).stdout)
+    names = [f["finding"].rpartition("/")[2] for f in findings if f["check"] == "JSON file"]
+    names = sorted(n.rpartition(".20")[0] for n in names if n.endswith(".broken"))
+    assert names == ["openai-assistant.two.json", "real.json"]
+
+
 def test_what_is_written_can_be_read_again(quiet):
     """Deep: on lines of their own, indented, the numbers would take more than can be read."""
     deep = {"type": "object", "x": 0}

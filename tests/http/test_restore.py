@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -383,6 +384,49 @@ def test_a_torn_backup_is_refused_or_whole(filled, seed):
         file.unlink()
 
 
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_what_is_written_meanwhile_is_in_the_copy_or_in_the_store(quiet_site, mode):
+    site = quiet_site
+    site.oam("initialize")
+    site.oam("backup", "copy.db")
+    insert = (
+        "INSERT INTO assistant (id, upstream, label, config, created_at, updated_at) "
+        "VALUES (?, 'embedded', 'unmanaged', json_object('name', printf('%.*c', ?, 'x')), 1, 1)"
+    )
+    db = connect(site.db)
+    db.execute("BEGIN")
+    db.executemany(insert, [(f"asst_big{n}", 50_000) for n in range(600)])
+    db.execute("COMMIT")
+    assert db.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode.lower(),)
+    written, stop = [], threading.Event()
+
+    def write():
+        db = sqlite3.connect(site.db, isolation_level=None, timeout=30)
+        while not stop.is_set():
+            db.execute(insert, (f"asst_small{len(written)}", 1))
+            written.append(f"asst_small{len(written)}")
+            time.sleep(0.002)  # or nobody else ever gets a lock
+        db.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        site.oam("restore", "copy.db", "--yes")
+    finally:
+        stop.set()
+        writer.join()
+    db.close()
+    (copy,) = site.folder.glob("oam.db.*.bak")
+    there = set(site.sql("SELECT id FROM assistant"))
+    db = connect(copy)
+    there |= set(db.execute("SELECT id FROM assistant"))
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+    assert len(written) > 1 and not {(id,) for id in written} - there
+    assert site.sql("PRAGMA integrity_check") == [("ok",)]
+    assert not site.db.with_name("oam.db-journal").exists()
+
+
 # ---- WAL ----
 
 
@@ -542,3 +586,46 @@ def test_what_is_no_file_does_not_hang(quiet_site):
     os.mkfifo(site.folder / "pipe")
     for name in ("pipe", "config", "/dev/null", "/dev/zero"):
         assert site.oam("restore", name, "--yes", check=False).returncode in (1, 2)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.sh", b"caf\xe9", b"two\nlines", b"caf\xc3\xa9"])
+def test_a_failed_hook_of_any_name_harms_no_store(make_site, name):
+    """A file's name may have any bytes, a text in the store may not."""
+    site = make_site(env={"OAM_HOOKS_DIR": "hooks"}, start=False)
+    folder = site.folder / "hooks" / "deploy.d"
+    folder.mkdir(parents=True)
+    hook = os.path.join(bytes(folder), name)
+    with open(hook, "w") as file:
+        file.write("#!/bin/sh\nexit 3\n")
+    os.chmod(hook, 0o755)
+    site.oam("initialize")
+    assert len(site.sql("SELECT name FROM hook")) == 1
+    assert "every page and row is sound" in site.oam("doctor", check=False).stdout
+    site.oam("backup", "copy.db")
+    assert "is restored" in site.oam("restore", "copy.db", "--yes", check=False).stderr
+    with open(hook, "w") as file:
+        file.write("#!/bin/sh\nexit 0\n")
+    site.sql("UPDATE profile SET hook_at = 1")
+    done = site.oam_refresh()
+    assert done.stdout == "default: the deploy hooks ran\n", done
+    assert site.sql("SELECT name FROM hook") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes owners: needs root")
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_root_restores_stays_the_services(make_site, is_whole):
+    """Also in a folder of root's that the service's group may write."""
+    site = make_site(env={"OAM_DB": "state/oam.db"}, start=False)
+    site.db = site.folder / "state" / "oam.db"
+    site.oam("initialize")
+    site.oam("backup", "copy.db")
+    os.chown(site.db.parent, 0, 65534)
+    site.db.parent.chmod(0o770)
+    os.chown(site.db, 65534, 65534)
+    if not is_whole:
+        site.db.write_bytes(bytes(5000))
+    site.oam("restore", "copy.db", "--yes")
+    kept = list(site.db.parent.glob("oam.db.*.bak"))
+    for path in [site.db, *kept]:
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (65534, 0o600), path
+    assert len(kept) == 1
