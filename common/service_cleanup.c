@@ -118,8 +118,8 @@ static int mark_deleted(struct report *report)
 		struct json_object *id = json_object_array_get_idx(deleted,
 								   report->marked);
 
-		store_assistant_delete(store, json_object_get_string(id), now,
-				       report->err);
+		store_assistant_gone(store, json_object_get_string(id),
+				     report->service->upstream->name, now, report->err);
 	}
 	if (error_result(report->err) == 0)
 		store_commit(store, report->err);
@@ -322,9 +322,14 @@ int service_clean(struct service *service, const struct profile *profile,
 		  struct oam_error *err)
 {
 	bool has_strays = service->settings->base_url != NULL;
+	const struct store_surplus surplus = {
+		.profile = profile->id,
+		.upstream = service->upstream->name,
+		.keep = cleanup->keep_count,
+		.spare_previous_since = spare_previous_since,
+	};
 
-	if (store_assistant_surplus(service->store, profile->id, cleanup->keep_count,
-				    spare_previous_since, &cleanup->deleted, err))
+	if (store_assistant_surplus(service->store, &surplus, &cleanup->deleted, err))
 		return -1;
 	if (!cleanup->dry_run) {
 		if (service_delete_all(service, cleanup, err))

@@ -206,12 +206,17 @@ void service_tidy(struct service *service, const struct profile *profile)
 int service_is_untidy(struct service *service, const struct profile *profile,
 		      struct oam_error *err)
 {
-	int64_t keep = keep_count(service, profile), count;
+	const struct store_surplus surplus = {
+		.profile = profile->id,
+		.upstream = service_upstream_name(service),
+		.keep = keep_count(service, profile),
+		.spare_previous_since = clock_now() - PREVIOUS_GRACE,
+	};
+	int64_t count;
 
-	if (keep == 0)
+	if (surplus.keep == 0)
 		return 0;
-	if (store_assistant_count_surplus(service->store, profile->id, keep,
-					  clock_now() - PREVIOUS_GRACE, &count, err))
+	if (store_assistant_count_surplus(service->store, &surplus, &count, err))
 		return -1;
 	return count > 0;
 }

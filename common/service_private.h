@@ -24,6 +24,9 @@ struct lease {
 	int64_t profile;
 };
 
+/* What service->upstream->name is, or would be. */
+const char *service_upstream_name(const struct service *service);
+
 /* Finds the profile; makes 'default' when it is not there yet. PROFILE_NOT_FOUND. */
 int service_profile(struct service *service, const char *name, struct profile *profile,
 		    struct oam_error *err);

@@ -357,7 +357,8 @@ static int abandon(struct run *run, struct oam_error *err)
 	if (store_begin(store, err))
 		return -1;
 	if (run->id[0] != '\0')
-		store_assistant_delete(store, run->id, clock_now(), err);
+		store_assistant_gone(store, run->id, run->service->upstream->name,
+				     clock_now(), err);
 	store_rotation_end(store, run->rotation, "abandoned", &cause, clock_now(), err);
 	if (error_result(err) == 0)
 		store_commit(store, err);

@@ -259,6 +259,25 @@ def test_an_id_of_a_server_that_is_no_longer_used_is_replaced(site, upstream):
     assert list(upstream.assistants) == [old]
 
 
+def test_a_server_that_does_not_know_them_deletes_no_hosted_assistants(make_site, upstream):
+    """As when OPENAI_BASE_URL is set to try another server, and unset again."""
+    site = make_site()
+    first = site.post("/initialize").data["assistantId"]
+    second = site.post("/refresh").data["newAssistantId"]
+    other = site.post("//v1/assistants", {"model": "m"}).json["id"]
+    site.stop()
+    site.set_env({"OPENAI_BASE_URL": upstream.url, "OPENAI_ASSISTANT_ID": other})
+    site.start()
+    assert site.post("/initialize").data["assistantId"] in upstream.assistants
+    assert site.delete(f"/delete/{first}").status == 404
+    assert site.post("/cleanup", {"keepCount": 1}).data["deletedAssistants"] == []
+    site.stop()
+    site.set_env()
+    site.start()
+    hosted = {a["id"] for a in site.get("/list").data["assistants"]}
+    assert {first, second, other} <= hosted
+
+
 def test_a_404_from_openai_says_what_happened(make_site, tmp_path):
     """Nothing of this reaches OpenAI: a proxy leads the name to this machine."""
     server, authority = make_certificate(tmp_path, x509.DNSName("api.openai.com"))
