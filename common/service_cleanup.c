@@ -224,11 +224,21 @@ static int select_surplus(struct json_object *assistant, void *context,
 	return error_result(err);
 }
 
+/* What is not valid is not ours, and stays; the upstream has logged it. */
+static int leave_invalid(struct json_object *assistant, void *context,
+			 struct oam_error *err)
+{
+	(void)assistant;
+	(void)context;
+	(void)err;
+	return 0;
+}
+
 /* Everything that the upstream has but the newest `keep` and what is in use. */
 static int list_surplus(struct service *service, int64_t keep, struct json_object **ids,
 			struct oam_error *err)
 {
-	const struct upstream_page everything = { 0 };
+	const struct upstream_page everything = { .invalid = leave_invalid };
 	struct selection selection = { .service = service,
 				       .keep = keep,
 				       .ids = json_new_array(err) };
@@ -280,7 +290,7 @@ static int select_stray(struct json_object *assistant, void *context,
 static int add_strays(struct service *service, const struct profile *profile,
 		      int64_t keep, struct json_object *ids, struct oam_error *err)
 {
-	const struct upstream_page everything = { 0 };
+	const struct upstream_page everything = { .invalid = leave_invalid };
 	char tag[ASSISTANT_NONCE_SIZE];
 	struct selection selection = { .service = service,
 				       .profile = profile,
