@@ -30,7 +30,7 @@ struct running {
 
 /* ---- starting ---- */
 
-#define VARIABLES 8
+#define VARIABLES 9 /* with the NULL at the end */
 
 static void free_environment(char *environment[])
 {
@@ -50,6 +50,7 @@ static int make_environment(const struct hook *hook, char *environment[VARIABLES
 		{ "OAM_ASSISTANT_ID", hook->assistant_id },
 		{ "OAM_PREVIOUS_ASSISTANT_ID", hook->previous_id },
 		{ "OAM_REASON", hook->reason },
+		{ "OAM_ERROR", hook->error ? hook->error : "" },
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {

@@ -327,12 +327,13 @@ int service_rotate(struct service *service, const struct profile *profile,
 		note_unstarted(&run, refresh->reason, err);
 		return -1;
 	}
-	service_run_hooks(service, HOOKS_PRE, profile, "", refresh->reason);
+	service_run_hooks(service, HOOKS_PRE, profile, refresh->reason, NULL);
 	if (write_intent(&run, refresh->reason, err) || create(&run, &assistant, err) ||
 	    record(&run, assistant, err) || confirm(&run, err) ||
 	    promote(&run, "done", err)) {
 		note_failure(&run, err);
-		service_run_hooks(service, HOOKS_POST, profile, "", refresh->reason);
+		service_run_hooks(service, HOOKS_POST, profile, refresh->reason,
+				  err->message);
 	} else {
 		log_outcome(&run, "done", &no_error);
 		memcpy(refresh->new_id, run.id, sizeof(run.id));

@@ -190,7 +190,7 @@ static void test_a_clean_environment(void **state)
 	add_hook("env", 0755, "/usr/bin/env | sort | grep -v -e '^_=' -e '^PWD=' > $OUT");
 	assert_int_equal(run(5000), 0);
 	assert_output(
-		"HOME=/root\nLANG=C.UTF-8\nOAM_ASSISTANT_ID=asst_new\n"
+		"HOME=/root\nLANG=C.UTF-8\nOAM_ASSISTANT_ID=asst_new\nOAM_ERROR=\n"
 		"OAM_PREVIOUS_ASSISTANT_ID=asst_old\nOAM_PROFILE=default\n"
 		"OAM_REASON=cron\n"
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n");
