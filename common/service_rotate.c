@@ -255,6 +255,19 @@ int64_t service_retry_delay(int64_t failures)
 	return delay < RETRY_MAX ? delay : RETRY_MAX;
 }
 
+/*
+ * Without a current assistant each request tries to make one. What fails again before its
+ * pause is over stands in for the failure before: a line of history for each request would
+ * fill the store.
+ */
+static bool is_failing_on(const struct run *run)
+{
+	const struct profile *profile = run->profile;
+
+	return profile->current[0] == '\0' &&
+	       service_is_ahead(profile->retry_at, clock_now(), RETRY_MAX);
+}
+
 /* Keeps the failure. The intent stays open when something may have been created. */
 static void note_failure(const struct run *run, const struct oam_error *cause)
 {
@@ -268,8 +281,11 @@ static void note_failure(const struct run *run, const struct oam_error *cause)
 	/* What a caller asked for and the server refuses says nothing of the rotation. */
 	if (!(run->overrides && cause->code == OAM_E_UPSTREAM_REFUSED))
 		service_note_failure(run->service, run->profile, cause, &err);
-	if (!run->maybe_created && run->rotation)
+	if (!run->maybe_created && run->rotation) {
+		if (is_failing_on(run))
+			store_rotation_forget(store, run->rotation, &err);
 		store_rotation_end(store, run->rotation, "failed", cause, now, &err);
+	}
 	if (error_result(&err) == 0)
 		store_commit(store, &err);
 	store_rollback(store);

@@ -378,6 +378,9 @@ int store_rotation_created(struct store *store, int64_t rotation, const char *ne
 int store_rotation_end(struct store *store, int64_t rotation, const char *outcome,
 		       const struct oam_error *cause, int64_t now, struct oam_error *err);
 
+/* Forgets the one right before it of the same profile, if that failed and made nothing. */
+int store_rotation_forget(struct store *store, int64_t rotation, struct oam_error *err);
+
 /* The oldest rotation of the profile that did not end. Release *rotation when 1. */
 int store_rotation_open(struct store *store, int64_t profile, struct rotation *rotation,
 			struct oam_error *err);
