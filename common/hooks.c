@@ -41,7 +41,7 @@ static int fail(const struct hooks_stage *stage, const char *name, const char *h
 		  is_command || !name[0] ? "" : "/", shown, how);
 	if (!entry)
 		return 1;
-	json_put_string(entry, "name", name, err);
+	json_put_string(entry, "name", shown, err); /* the store wants UTF-8 */
 	json_put_string(entry, "error", text.message, err);
 	json_append(stage->failed, entry, err);
 	return 1;
@@ -152,11 +152,14 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 
 static bool is_wanted(struct json_object *only, const char *name)
 {
+	char shown[SHOWN_SIZE];
+
+	show(name, shown);
 	for (size_t i = 0; only && i < json_object_array_length(only); i++) {
 		const char *one = json_object_get_string(
 			json_object_array_get_idx(only, i));
 
-		if (one[0] == '\0' || strcmp(one, name) == 0)
+		if (one[0] == '\0' || strcmp(one, shown) == 0)
 			return true;
 	}
 	return !only;

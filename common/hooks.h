@@ -41,11 +41,13 @@ struct hooks_stage {
 	const char *name;         /* HOOKS_PRE … */
 	int64_t limit;            /* ms for each hook; then it and what it started get
 				     SIGTERM, and 2 s later SIGKILL */
-	struct json_object *only; /* names of those to run; NULL, or "" among them: all */
+	struct json_object *only; /* names of those to run, as in `failed`;
+				     NULL, or "" among them: all */
 
 	/*
 	 * The caller's array, or NULL. Each that failed is added as {name, error}: the
-	 * file (not always UTF-8), or "" for the folder, and a sentence with what helps.
+	 * file as it can be shown, or "" for the folder, and a sentence
+	 * with what helps.
 	 */
 	struct json_object *failed;
 };

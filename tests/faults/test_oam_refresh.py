@@ -419,6 +419,20 @@ def test_post_hooks_also_after_a_failure(make_site):
     assert trace(site) == ["pre", "post"]
 
 
+def test_a_hook_whose_name_is_not_utf_8_spoils_no_backup(hooked):
+    site = hooked
+    site.oam("initialize")
+    add_hook(site, "deploy.d", os.fsdecode(b"20-b\xff"), f"echo bad >> {site.folder}/trace; exit 3")
+    site.oam("refresh")
+    ran = len(trace(site))
+    retry_is_due(site)
+    site.oam_refresh()
+    assert trace(site)[ran:] == ["bad"]  # the good ones do not run again
+    site.oam("backup", "backup.db")
+    done = site.oam("restore", "--yes", "backup.db", check=False)
+    assert "is restored" in done.stderr
+
+
 def test_post_hooks_hear_what_failed(make_site):
     site = make_site({"OAM_HOOKS_DIR": "hooks"}, start=False)
     says = f"$OAM_REASON ${{OAM_ASSISTANT_ID:--}} ${{OAM_ERROR:--}} >> {site.folder}/trace"
