@@ -15,6 +15,8 @@
 #include "clock.h"
 
 #define TERM_GRACE (2 * CLOCK_SECOND)
+#define CHUNK      4096
+#define PIPE_MAX   65536 /* what a pipe holds: pipe(7) */
 #define PATH       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* One hook while it runs. */
@@ -28,7 +30,7 @@ struct running {
 
 /* ---- starting ---- */
 
-#define VARIABLES 8
+#define VARIABLES 9 /* with the NULL at the end */
 
 static void free_environment(char *environment[])
 {
@@ -48,6 +50,7 @@ static int make_environment(const struct hook *hook, char *environment[VARIABLES
 		{ "OAM_ASSISTANT_ID", hook->assistant_id },
 		{ "OAM_PREVIOUS_ASSISTANT_ID", hook->previous_id },
 		{ "OAM_REASON", hook->reason },
+		{ "OAM_ERROR", hook->error ? hook->error : "" },
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
@@ -106,7 +109,7 @@ static int start(char *const arguments[], char *const environment[],
 /* Reads what is there now; only the end of it is kept. False at its end. */
 static bool read_output(struct running *running)
 {
-	char chunk[4096];
+	char chunk[CHUNK];
 	ssize_t n = read(running->output, chunk, sizeof(chunk));
 	size_t more, spare;
 
@@ -156,8 +159,10 @@ static int finish(struct running *running, int64_t limit)
 	}
 	while (waitpid(running->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	while (read_output(running) && errno != EAGAIN)
-		errno = 0;
+	/* What it left in the pipe; a process that it left behind may go on writing. */
+	for (size_t read = 0; read < PIPE_MAX; read += CHUNK)
+		if (!read_output(running))
+			break;
 	close(running->pidfd);
 	close(running->output);
 	return status;

@@ -41,7 +41,7 @@ static int fail(const struct hooks_stage *stage, const char *name, const char *h
 		  is_command || !name[0] ? "" : "/", shown, how);
 	if (!entry)
 		return 1;
-	json_put_string(entry, "name", shown, err); /* the store takes UTF-8 alone */
+	json_put_string(entry, "name", shown, err); /* the store wants UTF-8 */
 	json_put_string(entry, "error", text.message, err);
 	json_append(stage->failed, entry, err);
 	return 1;

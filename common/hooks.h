@@ -2,13 +2,13 @@
  * hooks: programs of the application that hear of a new assistant, as certbot's do.
  *
  * Below OAM_HOOKS_DIR, pre.d runs before an attempt to replace an assistant, deploy.d when
- * a new id is in the application's files, post.d after an attempt, good or bad. Each file
- * runs by itself, in the byte order of the names. As with certbot a name may have any
+ * a new id is in the application's files, post.d after an attempt, good or bad, and after
+ * one to write the files that failed. Each file runs by itself, in the byte order of the names. As with certbot a name may have any
  * characters; hidden files, README and what editors and packages leave behind (x~, x.bak,
  * x.dpkg-old …) are ignored, and folders, too. A file that is not executable is not
  * ignored: it is a hook that fails.
  *
- * A hook gets a clean environment (PATH, HOME, LANG and the four variables below), no
+ * A hook gets a clean environment (PATH, HOME, LANG and the five variables below), no
  * input, no open files, its own session and a time limit. What it prints is read and its
  * end is logged. Nothing that can be written by everybody, or that belongs to neither us
  * nor root, is run.
@@ -32,6 +32,7 @@ struct hook {
 	const char *assistant_id; /* OAM_ASSISTANT_ID; "" when there is none (yet) */
 	const char *previous_id;  /* OAM_PREVIOUS_ASSISTANT_ID; "" when there was none */
 	const char *reason;       /* OAM_REASON: initialize, api, cli, cron or expiry */
+	const char *error;        /* OAM_ERROR: what failed; NULL: nothing did */
 };
 
 /* What is to run, and what came of it. */
@@ -40,11 +41,13 @@ struct hooks_stage {
 	const char *name;         /* HOOKS_PRE … */
 	int64_t limit;            /* ms for each hook; then it and what it started get
 				     SIGTERM, and 2 s later SIGKILL */
-	struct json_object *only; /* names of those to run; NULL, or "" among them: all */
+	struct json_object *only; /* names of those to run, as in `failed`;
+				     NULL, or "" among them: all */
 
 	/*
 	 * The caller's array, or NULL. Each that failed is added as {name, error}: the
-	 * file (not always UTF-8), or "" for the folder, and a sentence with what helps.
+	 * file as it can be shown, or "" for the folder, and a sentence
+	 * with what helps.
 	 */
 	struct json_object *failed;
 };

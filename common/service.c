@@ -72,6 +72,13 @@ void service_end_request(struct service *service)
 		service->upstream->deadline = 0;
 }
 
+const char *service_upstream_name(const struct service *service)
+{
+	const char *url = service->settings->base_url;
+
+	return url ? url : UPSTREAM_EMBEDDED;
+}
+
 bool service_renewal_wanted(struct service *service)
 {
 	bool wanted = service->renewal_wanted;
@@ -139,7 +146,7 @@ void service_status_fill(const struct service *service, struct service_status *s
 		status->next_refresh = profile->retry_at;
 	status->keep_count = profile->keep_count >= 0 ? profile->keep_count
 						      : settings->keep_count;
-	status->upstream = settings->base_url ? settings->base_url : UPSTREAM_EMBEDDED;
+	status->upstream = service_upstream_name(service);
 }
 
 int service_status(struct service *service, const char *name,

@@ -118,8 +118,8 @@ static int mark_deleted(struct report *report)
 		struct json_object *id = json_object_array_get_idx(deleted,
 								   report->marked);
 
-		store_assistant_delete(store, json_object_get_string(id), now,
-				       report->err);
+		store_assistant_gone(store, json_object_get_string(id),
+				     report->service->upstream->name, now, report->err);
 	}
 	if (error_result(report->err) == 0)
 		store_commit(store, report->err);
@@ -224,11 +224,21 @@ static int select_surplus(struct json_object *assistant, void *context,
 	return error_result(err);
 }
 
+/* What is not valid is not ours, and stays; the upstream has logged it. */
+static int leave_invalid(struct json_object *assistant, void *context,
+			 struct oam_error *err)
+{
+	(void)assistant;
+	(void)context;
+	(void)err;
+	return 0;
+}
+
 /* Everything that the upstream has but the newest `keep` and what is in use. */
 static int list_surplus(struct service *service, int64_t keep, struct json_object **ids,
 			struct oam_error *err)
 {
-	const struct upstream_page everything = { 0 };
+	const struct upstream_page everything = { .invalid = leave_invalid };
 	struct selection selection = { .service = service,
 				       .keep = keep,
 				       .ids = json_new_array(err) };
@@ -280,7 +290,7 @@ static int select_stray(struct json_object *assistant, void *context,
 static int add_strays(struct service *service, const struct profile *profile,
 		      int64_t keep, struct json_object *ids, struct oam_error *err)
 {
-	const struct upstream_page everything = { 0 };
+	const struct upstream_page everything = { .invalid = leave_invalid };
 	char tag[ASSISTANT_NONCE_SIZE];
 	struct selection selection = { .service = service,
 				       .profile = profile,
@@ -322,9 +332,14 @@ int service_clean(struct service *service, const struct profile *profile,
 		  struct oam_error *err)
 {
 	bool has_strays = service->settings->base_url != NULL;
+	const struct store_surplus surplus = {
+		.profile = profile->id,
+		.upstream = service->upstream->name,
+		.keep = cleanup->keep_count,
+		.spare_previous_since = spare_previous_since,
+	};
 
-	if (store_assistant_surplus(service->store, profile->id, cleanup->keep_count,
-				    spare_previous_since, &cleanup->deleted, err))
+	if (store_assistant_surplus(service->store, &surplus, &cleanup->deleted, err))
 		return -1;
 	if (!cleanup->dry_run) {
 		if (service_delete_all(service, cleanup, err))

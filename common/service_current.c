@@ -86,8 +86,8 @@ static int is_usable(struct service *service, const struct profile *profile,
 }
 
 /*
- * Asks the upstream about an id: 1 with *assistant, 0 when it is not to
- * be used. A current id that the upstream denies is marked deleted.
+ * Asks the upstream about an id: 1 with *assistant, 0 when it is not to be used. A current
+ * id that the upstream denies is given up.
  */
 static int try_id(struct service *service, const struct profile *profile, const char *id,
 		  struct json_object **assistant, struct oam_error *err)
@@ -104,7 +104,9 @@ static int try_id(struct service *service, const struct profile *profile, const 
 		*err = cause;
 		return -1;
 	}
-	return store_assistant_delete(service->store, id, clock_now(), err) < 0 ? -1 : 0;
+	return store_assistant_gone(service->store, id, upstream->name, clock_now(), err) < 0
+		       ? -1
+		       : 0;
 }
 
 /*

@@ -113,16 +113,44 @@ static bool run_stage(struct service *service, const struct profile *profile,
 }
 
 void service_run_hooks(struct service *service, const char *name,
-		       const struct profile *profile, const char *new_id,
-		       const char *reason)
+		       const struct profile *profile, const char *reason,
+		       const char *error)
 {
 	const struct hook hook = { .profile = profile->name,
-				   .assistant_id = new_id,
+				   .assistant_id = "",
 				   .previous_id = profile->current,
-				   .reason = reason };
+				   .reason = reason,
+				   .error = error };
 	struct hooks_stage stage = { .name = name };
 
 	run_stage(service, profile, &hook, &stage, NULL);
+}
+
+/* What asked for the current assistant. When that cannot be found, the first reason does. */
+static void find_reason(struct service *service, const struct profile *profile,
+			char reason[REASON_SIZE])
+{
+	strcpy(reason, REASON_INITIALIZE);
+	store_rotation_reason(service->store, profile->id, profile->current, reason,
+			      &(struct oam_error){ 0 });
+}
+
+/* The files could not be written. Within a request, the next try tells it. */
+static void tell_unpublished(struct service *service, const struct profile *profile,
+			     const struct oam_error *cause)
+{
+	char reason[REASON_SIZE];
+	const struct hook hook = { .profile = profile->name,
+				   .assistant_id = profile->current,
+				   .previous_id = profile->previous,
+				   .reason = reason,
+				   .error = cause->message };
+	struct hooks_stage post = { .name = HOOKS_POST };
+
+	if (is_in_request(service))
+		return;
+	find_reason(service, profile, reason);
+	run_stage(service, profile, &hook, &post, NULL);
 }
 
 /* The names of the deploy hooks that have to run again, or NULL: all. */
@@ -145,7 +173,7 @@ static void run_deploy_hooks(struct service *service, const struct profile *prof
 			     const struct service_refresh *refresh)
 {
 	bool is_new = strcmp(profile->hooked, profile->current) != 0;
-	char reason[REASON_SIZE] = REASON_INITIALIZE;
+	char reason[REASON_SIZE];
 	const struct hook hook = { .profile = profile->name,
 				   .assistant_id = profile->current,
 				   .previous_id = profile->previous,
@@ -159,9 +187,7 @@ static void run_deploy_hooks(struct service *service, const struct profile *prof
 	/* First, so that they do not run at each renewal while nothing can be kept. */
 	if (store_profile_hook_at(service->store, profile->id, retry_at, &err))
 		return;
-	/* When that fails, the first reason has to do. */
-	store_rotation_reason(service->store, profile->id, profile->current, reason,
-			      &(struct oam_error){ 0 });
+	find_reason(service, profile, reason);
 	deploy.only = again(service, profile);
 	if (run_stage(service, profile, &hook, &deploy, NULL))
 		retry_at = 0;
@@ -206,12 +232,17 @@ void service_tidy(struct service *service, const struct profile *profile)
 int service_is_untidy(struct service *service, const struct profile *profile,
 		      struct oam_error *err)
 {
-	int64_t keep = keep_count(service, profile), count;
+	const struct store_surplus surplus = {
+		.profile = profile->id,
+		.upstream = service_upstream_name(service),
+		.keep = keep_count(service, profile),
+		.spare_previous_since = clock_now() - PREVIOUS_GRACE,
+	};
+	int64_t count;
 
-	if (keep == 0)
+	if (surplus.keep == 0)
 		return 0;
-	if (store_assistant_count_surplus(service->store, profile->id, keep,
-					  clock_now() - PREVIOUS_GRACE, &count, err))
+	if (store_assistant_count_surplus(service->store, &surplus, &count, err))
 		return -1;
 	return count > 0;
 }
@@ -241,9 +272,12 @@ static void publish(struct service *service, const struct profile *profile,
 			  (refresh && refresh->deploy_hook);
 	struct oam_error err = { 0 };
 
-	if (publish_files(service, profile, &err))
+	if (publish_files(service, profile, &err)) {
 		note_failure(service, profile, &err);
-	else if (store_profile_published(service->store, profile, with_hooks, clock_now(),
+		tell_unpublished(service, profile, &err);
+		return;
+	}
+	if (store_profile_published(service->store, profile, with_hooks, clock_now(),
 					 &err) == 0)
 		log_write(LOG_LEVEL_INFO, "published", "request", service->request_id,
 			  "profile", profile->name, "id", profile->current, NULL);

@@ -161,7 +161,8 @@ static int delete_claimed(struct service *service, const char *id, struct oam_er
 	service->upstream->remove(service->upstream, id, &result);
 	if (service->settings->base_url &&
 	    (!error_result(&result) || result.code == OAM_E_ASSISTANT_NOT_FOUND) &&
-	    store_assistant_delete(service->store, id, clock_now(), err) < 0)
+	    store_assistant_gone(service->store, id, service->upstream->name, clock_now(),
+				 err) < 0)
 		return -1;
 	if (error_result(&result)) {
 		*err = result;

@@ -144,15 +144,18 @@ static int put_counts(struct service *service, FILE *out, const void *what,
 static int put_surplus(struct service *service, FILE *out, const void *what,
 		       const struct profile *profile, struct oam_error *err)
 {
-	int64_t keep = profile->keep_count >= 0 ? profile->keep_count
-						: service->settings->keep_count;
+	const struct store_surplus surplus = {
+		.profile = profile->id,
+		.upstream = service_upstream_name(service),
+		.keep = profile->keep_count >= 0 ? profile->keep_count
+						 : service->settings->keep_count,
+	};
 	int64_t count;
 
 	(void)what;
-	if (keep == 0)
+	if (surplus.keep == 0)
 		return 0;
-	if (store_assistant_count_surplus(service->store, profile->id, keep, 0, &count,
-					  err))
+	if (store_assistant_count_surplus(service->store, &surplus, &count, err))
 		return -1;
 	fprintf(out, "oam_cleanup_pending{profile=\"%s\"} %lld\n", profile->name,
 		(long long)count);

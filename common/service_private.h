@@ -24,6 +24,9 @@ struct lease {
 	int64_t profile;
 };
 
+/* What service->upstream->name is, or would be. */
+const char *service_upstream_name(const struct service *service);
+
 /* Finds the profile; makes 'default' when it is not there yet. PROFILE_NOT_FOUND. */
 int service_profile(struct service *service, const char *name, struct profile *profile,
 		    struct oam_error *err);
@@ -127,12 +130,12 @@ int service_is_untidy(struct service *service, const struct profile *profile,
 		      struct oam_error *err);
 
 /*
- * With the lease, before (pre.d) or after (post.d) an attempt to rotate. What fails is kept
- * in the store.
+ * With the lease, before (pre.d) an attempt to rotate, or after one (post.d) that failed
+ * with `error`. What fails is kept in the store.
  */
 void service_run_hooks(struct service *service, const char *stage,
-		       const struct profile *profile, const char *new_id,
-		       const char *reason);
+		       const struct profile *profile, const char *reason,
+		       const char *error);
 
 /* The delay before another attempt: a minute, twice as long each time, up to an hour. */
 int64_t service_retry_delay(int64_t failures);

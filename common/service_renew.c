@@ -18,8 +18,8 @@ static int current_is_gone(struct service *service, const struct profile *profil
 	if (upstream->retrieve(upstream, profile->current, &assistant, &cause) == 0)
 		json_object_put(assistant);
 	if (cause.code == OAM_E_ASSISTANT_NOT_FOUND) {
-		if (store_assistant_delete(service->store, profile->current, clock_now(),
-					   err) < 0)
+		if (store_assistant_gone(service->store, profile->current, upstream->name,
+					 clock_now(), err) < 0)
 			return -1;
 		return 1;
 	}

@@ -255,6 +255,19 @@ int64_t service_retry_delay(int64_t failures)
 	return delay < RETRY_MAX ? delay : RETRY_MAX;
 }
 
+/*
+ * Without a current assistant each request tries to make one. What fails again before its
+ * pause is over stands in for the failure before: a line of history for each request would
+ * fill the store.
+ */
+static bool is_failing_on(const struct run *run)
+{
+	const struct profile *profile = run->profile;
+
+	return profile->current[0] == '\0' &&
+	       service_is_ahead(profile->retry_at, clock_now(), RETRY_MAX);
+}
+
 /* Keeps the failure. The intent stays open when something may have been created. */
 static void note_failure(const struct run *run, const struct oam_error *cause)
 {
@@ -268,8 +281,11 @@ static void note_failure(const struct run *run, const struct oam_error *cause)
 	/* What a caller asked for and the server refuses says nothing of the rotation. */
 	if (!(run->overrides && cause->code == OAM_E_UPSTREAM_REFUSED))
 		service_note_failure(run->service, run->profile, cause, &err);
-	if (!run->maybe_created && run->rotation)
+	if (!run->maybe_created && run->rotation) {
+		if (is_failing_on(run))
+			store_rotation_forget(store, run->rotation, &err);
 		store_rotation_end(store, run->rotation, "failed", cause, now, &err);
+	}
 	if (error_result(&err) == 0)
 		store_commit(store, &err);
 	store_rollback(store);
@@ -327,12 +343,13 @@ int service_rotate(struct service *service, const struct profile *profile,
 		note_unstarted(&run, refresh->reason, err);
 		return -1;
 	}
-	service_run_hooks(service, HOOKS_PRE, profile, "", refresh->reason);
+	service_run_hooks(service, HOOKS_PRE, profile, refresh->reason, NULL);
 	if (write_intent(&run, refresh->reason, err) || create(&run, &assistant, err) ||
 	    record(&run, assistant, err) || confirm(&run, err) ||
 	    promote(&run, "done", err)) {
 		note_failure(&run, err);
-		service_run_hooks(service, HOOKS_POST, profile, "", refresh->reason);
+		service_run_hooks(service, HOOKS_POST, profile, refresh->reason,
+				  err->message);
 	} else {
 		log_outcome(&run, "done", &no_error);
 		memcpy(refresh->new_id, run.id, sizeof(run.id));
@@ -357,7 +374,8 @@ static int abandon(struct run *run, struct oam_error *err)
 	if (store_begin(store, err))
 		return -1;
 	if (run->id[0] != '\0')
-		store_assistant_delete(store, run->id, clock_now(), err);
+		store_assistant_gone(store, run->id, run->service->upstream->name,
+				     clock_now(), err);
 	store_rotation_end(store, run->rotation, "abandoned", &cause, clock_now(), err);
 	if (error_result(err) == 0)
 		store_commit(store, err);

@@ -281,6 +281,14 @@ int store_assistant_delete(struct store *store, const char *id, int64_t now,
 			   struct oam_error *err);
 
 /*
+ * The server `upstream` has no such assistant, or not any longer: marks it deleted. But
+ * what is hosted here says nothing of a server over HTTP, nor the other way round: then it
+ * stays, and a profile that has it retires it. 1 when a row changed, else 0.
+ */
+int store_assistant_gone(struct store *store, const char *id, const char *upstream,
+			 int64_t now, struct oam_error *err);
+
+/*
  * Makes the assistant the profile's, under `label`; records it first when it is not in
  * the store. CONFLICT when another profile owns it.
  */
@@ -313,19 +321,25 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 				      struct oam_error *),
 			 void *context, struct oam_error *err);
 
+/* Which assistants a cleanup of a profile is about. */
+struct store_surplus {
+	int64_t profile;
+	const char *upstream; /* hosted here, or on a server over HTTP: never the others */
+	int64_t keep;         /* so many of the newest stay */
+	int64_t spare_previous_since; /* the previous one stays if it was labelled at or
+					 after that time; 0: no such favour */
+};
+
 /*
- * The profile's assistants that cleanup may delete: not current, not pending, not what the
- * files name, older than the newest `keep`; *ids is a JSON array of ids, newest first.
- * `spare_previous_since`: also not the previous one if it was labelled at or after that
- * time (0: no such favour).
+ * Those that cleanup may delete: not current, not pending, not what the files name, not
+ * among the newest. *ids is a JSON array of ids, newest first.
  */
-int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
-			    int64_t spare_previous_since, struct json_object **ids,
-			    struct oam_error *err);
+int store_assistant_surplus(struct store *store, const struct store_surplus *surplus,
+			    struct json_object **ids, struct oam_error *err);
 
 /* How many that are. */
-int store_assistant_count_surplus(struct store *store, int64_t profile, int64_t keep,
-				  int64_t spare_previous_since, int64_t *count,
+int store_assistant_count_surplus(struct store *store,
+				  const struct store_surplus *surplus, int64_t *count,
 				  struct oam_error *err);
 
 /*
@@ -363,6 +377,9 @@ int store_rotation_created(struct store *store, int64_t rotation, const char *ne
 /* `cause`: why it failed, or NULL. The overrides are forgotten. */
 int store_rotation_end(struct store *store, int64_t rotation, const char *outcome,
 		       const struct oam_error *cause, int64_t now, struct oam_error *err);
+
+/* Forgets the one right before it of the same profile, if that failed and made nothing. */
+int store_rotation_forget(struct store *store, int64_t rotation, struct oam_error *err);
 
 /* The oldest rotation of the profile that did not end. Release *rotation when 1. */
 int store_rotation_open(struct store *store, int64_t profile, struct rotation *rotation,

@@ -156,6 +156,28 @@ int store_assistant_delete(struct store *store, const char *id, int64_t now,
 	return query_run(&q);
 }
 
+/* clang-format off */
+#define IS_THEIRS "((upstream = 'embedded') = (?3 = 'embedded'))"
+/* clang-format on */
+
+int store_assistant_gone(struct store *store, const char *id, const char *upstream,
+			 int64_t now, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "UPDATE assistant SET updated_at = ?1, "
+		   "  label = iif(" IS_THEIRS ", 'deleted', 'retired'), "
+		   "  deleted_at = iif(" IS_THEIRS ", ?1, NULL) "
+		   "WHERE id = ?2 AND label <> 'deleted' "
+		   "  AND (" IS_THEIRS " OR profile_id IS NOT NULL)",
+		   err);
+	query_integer(&q, 1, now);
+	query_text(&q, 2, id);
+	query_text(&q, 3, upstream);
+	return query_run(&q);
+}
+
 int store_assistant_own(struct store *store, const char *id, const char *upstream,
 			struct json_object *config, int64_t created_at, int64_t profile,
 			enum assistant_label label, int64_t now, struct oam_error *err)
@@ -314,6 +336,7 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 #define SURPLUS_QUERY(columns)                                                    \
 	"SELECT " columns " FROM (SELECT id, label, updated_at FROM assistant "   \
 	"  WHERE profile_id = ?1 AND label <> 'deleted' AND label <> 'pending' "  \
+	"    AND (upstream = 'embedded') = (?4 = 'embedded') "                    \
 	"  ORDER BY created_at DESC, seq DESC LIMIT -1 OFFSET ?2) "               \
 	"WHERE label <> 'current' "                                               \
 	"  AND NOT (label = 'previous' AND ?3 > 0 AND updated_at >= ?3) "         \
@@ -322,24 +345,22 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 /* clang-format on */
 
 static void open_surplus(struct query *q, struct store *store, const char *sql,
-			 int64_t profile, int64_t keep, int64_t spare_previous_since,
-			 struct oam_error *err)
+			 const struct store_surplus *surplus, struct oam_error *err)
 {
 	query_open(q, store, sql, err);
-	query_integer(q, 1, profile);
-	query_integer(q, 2, keep);
-	query_integer(q, 3, spare_previous_since);
+	query_integer(q, 1, surplus->profile);
+	query_integer(q, 2, surplus->keep);
+	query_integer(q, 3, surplus->spare_previous_since);
+	query_text(q, 4, surplus->upstream);
 }
 
-int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
-			    int64_t spare_previous_since, struct json_object **ids,
-			    struct oam_error *err)
+int store_assistant_surplus(struct store *store, const struct store_surplus *surplus,
+			    struct json_object **ids, struct oam_error *err)
 {
 	struct query q;
 
 	*ids = json_new_array(err);
-	open_surplus(&q, store, SURPLUS_QUERY("id"), profile, keep, spare_previous_since,
-		     err);
+	open_surplus(&q, store, SURPLUS_QUERY("id"), surplus, err);
 	while (query_row(&q))
 		json_append_string(*ids, query_get_text(&q, 0), err);
 	if (query_close(&q) == 0)
@@ -349,14 +370,13 @@ int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
 	return -1;
 }
 
-int store_assistant_count_surplus(struct store *store, int64_t profile, int64_t keep,
-				  int64_t spare_previous_since, int64_t *count,
+int store_assistant_count_surplus(struct store *store,
+				  const struct store_surplus *surplus, int64_t *count,
 				  struct oam_error *err)
 {
 	struct query q;
 
-	open_surplus(&q, store, SURPLUS_QUERY("count(*)"), profile, keep,
-		     spare_previous_since, err);
+	open_surplus(&q, store, SURPLUS_QUERY("count(*)"), surplus, err);
 	*count = query_row(&q) ? query_get_integer(&q, 0) : 0;
 	return query_close(&q);
 }

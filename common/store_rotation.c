@@ -60,6 +60,20 @@ int store_rotation_end(struct store *store, int64_t rotation, const char *outcom
 	return query_run(&q) < 0 ? -1 : 0;
 }
 
+int store_rotation_forget(struct store *store, int64_t rotation, struct oam_error *err)
+{
+	struct query q;
+
+	query_open(&q, store,
+		   "DELETE FROM rotation WHERE outcome = 'failed' AND new_id IS NULL "
+		   "AND rotation_id = (SELECT max(b.rotation_id) "
+		   "  FROM rotation r JOIN rotation b ON b.profile_id = r.profile_id "
+		   "    AND b.rotation_id < r.rotation_id WHERE r.rotation_id = ?)",
+		   err);
+	query_integer(&q, 1, rotation);
+	return query_run(&q) < 0 ? -1 : 0;
+}
+
 int store_rotation_open(struct store *store, int64_t profile, struct rotation *rotation,
 			struct oam_error *err)
 {

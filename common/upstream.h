@@ -16,18 +16,24 @@
 #include "settings.h"
 #include "store.h"
 
-/* Which part of the list. Ids are NULL when not given. */
-struct upstream_page {
-	int64_t limit; /* 0: everything, however many pages it takes */
-	bool ascending;
-	const char *after, *before;
-};
-
 #define UPSTREAM_EMBEDDED "embedded"
 
 /* Hears of one assistant, which it may not keep. 0: go on, 1: enough, -1: it failed. */
 typedef int upstream_visit(struct json_object *assistant, void *context,
 			   struct oam_error *);
+
+/* Which part of the list. Ids are NULL when not given. */
+struct upstream_page {
+	int64_t limit; /* 0: everything, however many pages it takes */
+	bool ascending;
+	const char *after, *before;
+
+	/*
+	 * Hears, when everything is asked for, of each element that is no valid assistant.
+	 * NULL: one that is not valid makes the whole fail. The embedded upstream has none.
+	 */
+	upstream_visit *invalid;
+};
 
 /* Whoever wants many assistants removed. */
 struct upstream_remover {

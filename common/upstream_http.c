@@ -359,26 +359,45 @@ struct search {
 	struct json_object *found;
 };
 
+static bool has_nonce(struct json_object *assistant, const char *nonce)
+{
+	const char *its = json_member_string(json_member(assistant, "metadata"),
+					     ASSISTANT_META_NONCE);
+
+	return its && strcmp(its, nonce) == 0;
+}
+
 static int match_nonce(struct json_object *assistant, void *context,
 		       struct oam_error *err)
 {
 	struct search *search = context;
-	const char *nonce = json_member_string(json_member(assistant, "metadata"),
-					       ASSISTANT_META_NONCE);
 	int64_t created_at = json_object_get_int64(json_member(assistant, "created_at"));
 
 	(void)err;
-	if (nonce && strcmp(nonce, search->nonce) == 0) {
+	if (has_nonce(assistant, search->nonce)) {
 		search->found = json_object_get(assistant);
 		return 1;
 	}
 	return created_at * CLOCK_SECOND < search->since - SKEW_MAX;
 }
 
+/*
+ * Somebody else's need not be valid for us to find ours. That ours is not there, though,
+ * would be a lie: then another one would be made, again and again.
+ */
+static int pass_over(struct json_object *assistant, void *context, struct oam_error *err)
+{
+	const struct search *search = context;
+
+	if (has_nonce(assistant, search->nonce))
+		return upstream_http_check(assistant, err);
+	return 0;
+}
+
 static int http_find_nonce(struct upstream *upstream, const char *nonce, int64_t since,
 			   struct json_object **assistant, struct oam_error *err)
 {
-	const struct upstream_page everything = { 0 };
+	const struct upstream_page everything = { .invalid = pass_over };
 	struct search search = { .nonce = nonce, .since = since };
 
 	*assistant = NULL;

@@ -5,8 +5,10 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "id_set.h"
+#include "log.h"
 #include "upstream_http_private.h"
 
 #define PAGE_SIZE      100
@@ -25,7 +27,7 @@ static void make_path(char path[PATH_SIZE], int64_t limit,
 		 page->before ? "&before=" : "", page->before ? page->before : "");
 }
 
-/* *list is the envelope of one page, its *data checked to be an array of assistants. */
+/* *list is the envelope of one page, its *data checked to be an array. */
 static int get_page(struct http_upstream *u, struct call *call, struct json_object **list,
 		    struct json_object **data, struct oam_error *err)
 {
@@ -34,8 +36,6 @@ static int get_page(struct http_upstream *u, struct call *call, struct json_obje
 	*data = json_member(*list, "data");
 	if (!json_object_is_type(*data, json_type_array))
 		error_set(err, UPSTREAM_FAILED, NULL, "its list has no data");
-	for (size_t i = 0; !error_result(err) && i < json_object_array_length(*data); i++)
-		upstream_http_check(json_object_array_get_idx(*data, i), err);
 	if (error_result(err) == 0)
 		return 0;
 	json_object_put(*list);
@@ -56,6 +56,45 @@ struct walk {
 	size_t received;    /* bytes; a server may never end */
 };
 
+/* Some servers send words for booleans. */
+static bool has_more(struct json_object *list)
+{
+	struct json_object *value = json_member(list, "has_more");
+
+	if (json_object_is_type(value, json_type_string))
+		return strcasecmp(json_object_get_string(value), "true") == 0;
+	return json_object_get_boolean(value);
+}
+
+/* Visits what is not valid. Its id, if it has one, is a cursor all the same. */
+static int visit_invalid(struct walk *walk, struct json_object *assistant,
+			 const struct oam_error *wrong, struct oam_error *err)
+{
+	const char *id = json_member_string(assistant, "id");
+
+	if (!walk->page->invalid || wrong->code == OAM_E_NO_MEMORY) {
+		*err = *wrong;
+		return -1;
+	}
+	log_write(LOG_LEVEL_WARN, "upstream", "error", wrong->message, NULL);
+	if (id && assistant_id_is_valid(id)) {
+		snprintf(walk->cursor, sizeof(walk->cursor), "%s", id);
+		if (id_set_add(&walk->seen, id, err) < 0)
+			return -1;
+	}
+	return walk->page->invalid(assistant, walk->context, err);
+}
+
+static int visit_valid(struct walk *walk, struct json_object *assistant,
+		       struct oam_error *err)
+{
+	const char *id = json_member_string(assistant, "id");
+	int is_new = id_set_add(&walk->seen, id, err);
+
+	snprintf(walk->cursor, sizeof(walk->cursor), "%s", id);
+	return is_new > 0 ? walk->visit(assistant, walk->context, err) : is_new;
+}
+
 /* Visits what is new of a page. 1: that was the last one. */
 static int visit_page(struct walk *walk, struct json_object *list,
 		      struct json_object *data, struct oam_error *err)
@@ -64,16 +103,15 @@ static int visit_page(struct walk *walk, struct json_object *list,
 
 	for (size_t i = 0; i < json_object_array_length(data); i++) {
 		struct json_object *assistant = json_object_array_get_idx(data, i);
-		const char *id = json_member_string(assistant, "id");
-		int over = id_set_add(&walk->seen, id, err);
+		struct oam_error wrong = { 0 };
+		int over = upstream_http_check(assistant, &wrong)
+				   ? visit_invalid(walk, assistant, &wrong, err)
+				   : visit_valid(walk, assistant, err);
 
-		snprintf(walk->cursor, sizeof(walk->cursor), "%s", id);
-		if (over > 0)
-			over = walk->visit(assistant, walk->context, err);
 		if (over)
 			return over;
 	}
-	if (!json_object_get_boolean(json_member(list, "has_more")))
+	if (!has_more(list))
 		return 1;
 	if (walk->seen.count == before)
 		return error_set(err, UPSTREAM_FAILED, NULL,
@@ -141,8 +179,12 @@ static int visit_one_page(struct http_upstream *u, const struct upstream_page *p
 		*err = cause;
 		return -1;
 	}
-	for (size_t i = 0; over == 0 && i < json_object_array_length(data); i++)
-		over = visit(json_object_array_get_idx(data, i), context, err);
+	for (size_t i = 0; over == 0 && i < json_object_array_length(data); i++) {
+		struct json_object *assistant = json_object_array_get_idx(data, i);
+
+		over = upstream_http_check(assistant, err) ? -1
+							   : visit(assistant, context, err);
+	}
 	json_object_put(list);
 	return error_result(err);
 }

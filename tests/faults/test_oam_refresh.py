@@ -419,6 +419,42 @@ def test_post_hooks_also_after_a_failure(make_site):
     assert trace(site) == ["pre", "post"]
 
 
+def test_a_hook_whose_name_is_not_utf_8_spoils_no_backup(hooked):
+    site = hooked
+    site.oam("initialize")
+    add_hook(site, "deploy.d", os.fsdecode(b"20-b\xff"), f"echo bad >> {site.folder}/trace; exit 3")
+    site.oam("refresh")
+    ran = len(trace(site))
+    retry_is_due(site)
+    site.oam_refresh()
+    assert trace(site)[ran:] == ["bad"]  # the good ones do not run again
+    site.oam("backup", "backup.db")
+    done = site.oam("restore", "--yes", "backup.db", check=False)
+    assert "is restored" in done.stderr
+
+
+def test_post_hooks_hear_what_failed(make_site):
+    site = make_site({"OAM_HOOKS_DIR": "hooks"}, start=False)
+    says = f"$OAM_REASON ${{OAM_ASSISTANT_ID:--}} ${{OAM_ERROR:--}} >> {site.folder}/trace"
+    add_hook(site, "post.d", "x", f"echo {says}")
+    first = site.oam("initialize").stdout.strip()
+    (site.folder / "config" / "openai-assistant.json").unlink()
+    (site.folder / "config" / "openai-assistant.json").mkdir()
+    second = site.oam("refresh").stdout.strip()
+    site.sql("UPDATE profile SET publish_at = 1")
+    assert site.oam_refresh().returncode != 0
+    (site.folder / "config" / "openai-assistant.json").rmdir()
+    site.sql("UPDATE profile SET publish_at = 1")
+    assert site.oam_refresh().returncode == 10
+    told = trace(site)
+    assert told[0] == f"initialize {first} -" and told[-1] == f"cli {second} -"
+    assert len(told) == 4
+    error = json.loads(site.oam("status", "--json").stdout)["publishError"]
+    assert error is None
+    for line in told[1:3]:
+        assert line.startswith(f"cli {second} ") and "openai-assistant.json" in line
+
+
 def test_deploy_hook_of_the_command_line(site):
     hook = f'echo "$OAM_REASON $OAM_ASSISTANT_ID ${{JWT_SECRET:-clean}}" >> {site.folder}/trace'
     id = site.oam("refresh", "--deploy-hook", hook, JWT_SECRET="x" * 40).stdout.strip()

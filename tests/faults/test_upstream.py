@@ -259,6 +259,25 @@ def test_an_id_of_a_server_that_is_no_longer_used_is_replaced(site, upstream):
     assert list(upstream.assistants) == [old]
 
 
+def test_a_server_that_does_not_know_them_deletes_no_hosted_assistants(make_site, upstream):
+    """As when OPENAI_BASE_URL is set to try another server, and unset again."""
+    site = make_site()
+    first = site.post("/initialize").data["assistantId"]
+    second = site.post("/refresh").data["newAssistantId"]
+    other = site.post("//v1/assistants", {"model": "m"}).json["id"]
+    site.stop()
+    site.set_env({"OPENAI_BASE_URL": upstream.url, "OPENAI_ASSISTANT_ID": other})
+    site.start()
+    assert site.post("/initialize").data["assistantId"] in upstream.assistants
+    assert site.delete(f"/delete/{first}").status == 404
+    assert site.post("/cleanup", {"keepCount": 1}).data["deletedAssistants"] == []
+    site.stop()
+    site.set_env()
+    site.start()
+    hosted = {a["id"] for a in site.get("/list").data["assistants"]}
+    assert {first, second, other} <= hosted
+
+
 def test_a_404_from_openai_says_what_happened(make_site, tmp_path):
     """Nothing of this reaches OpenAI: a proxy leads the name to this machine."""
     server, authority = make_certificate(tmp_path, x509.DNSName("api.openai.com"))
@@ -478,6 +497,57 @@ def test_a_list_that_repeats_itself_ends(site, upstream):
     upstream.faults.append(Fault("garbage", "GET", "assistants$", 99, body=endless))
     reply = site.get("/list")
     assert reply.status == 502 and "repeats itself" in reply.json["message"]
+
+
+@pytest.mark.parametrize("word, count", [("false", 1), ("true", 2)])
+def test_a_list_whose_has_more_is_a_word(site, upstream, word, count):
+    pages = [
+        {"object": "list", "data": [upstream.create({"model": "m"})[1]], "has_more": word},
+        {"object": "list", "data": [upstream.create({"model": "m"})[1]], "has_more": False},
+    ]
+    for page in pages:
+        upstream.faults.append(Fault("garbage", "GET", "assistants$", body=page))
+    assert len(site.get("/list").data["assistants"]) == count
+
+
+def foreign(upstream):
+    """Somebody else's assistants between ours, that no rule of the protocol allows."""
+    for wrong in ({"instructions": 5}, {"metadata": "text"}, {"id": "x/y"}):
+        made = upstream.create({"model": "m"})[1]
+        made.update(wrong)
+
+
+def test_what_is_not_valid_does_not_keep_a_cleanup_from_the_rest(site, upstream):
+    ids = [site.post("/refresh").data["newAssistantId"] for _ in range(2)]
+    foreign(upstream)
+    ids += [site.post("/refresh").data["newAssistantId"] for _ in range(2)]
+    reply = site.get("/list")
+    assert reply.status == 502 and "is not valid" in reply.json["message"]
+    assert site.post("/cleanup", {"keepCount": 3}).data["deletedAssistants"] == ids[:1]
+    done = site.post("/cleanup", {"keepCount": 1, "all": True})
+    assert done.status == 200 and set(done.data["deletedAssistants"]) == set(ids[1:3])
+    assert len(upstream.assistants) == 1 + 3
+
+
+def test_what_is_not_valid_does_not_hide_what_was_made(site, upstream):
+    foreign(upstream)
+    upstream.faults.append(Fault("reset", after=True))
+    upstream.faults.append(Fault("meanwhile", "GET", call=lambda: foreign(upstream)))
+    assert site.post("/refresh").status == 200
+    sent = [body for method, _, _, body in upstream.requests if method == "POST"]
+    assert len(sent) == 1
+
+
+def test_what_was_made_and_is_not_valid_is_not_made_again(site, upstream):
+    def spoil():
+        for made in upstream.assistants.values():
+            made["instructions"] = 5
+
+    upstream.faults.append(Fault("reset", after=True))
+    upstream.faults.append(Fault("meanwhile", "GET", times=9, call=spoil))
+    for _ in range(3):
+        assert site.post("/refresh").status == 502
+    assert len(upstream.assistants) == 1
 
 
 def test_a_list_without_end_is_given_up(site, upstream):

@@ -344,6 +344,41 @@ static void test_without_any_id_a_failure_is_shown(void **state)
 	assert_int_equal(err.code, OAM_E_UPSTREAM_FAILED);
 }
 
+static size_t count_history(struct service *service)
+{
+	struct oam_error err = { 0 };
+	struct json_object *history;
+	size_t count;
+
+	assert_ok(service_history(service, PROFILE_DEFAULT, 100, &history, &err));
+	count = json_object_array_length(history);
+	json_object_put(history);
+	return count;
+}
+
+/* What somebody asked for, while there is an id, stays on record. */
+static void test_requests_do_not_fill_the_history(void **state)
+{
+	struct service *service = service_of(state);
+	char id[ASSISTANT_ID_SIZE];
+
+	fake.create.code = OAM_E_UPSTREAM_FAILED;
+	for (int i = 0; i < 5; i++) {
+		struct oam_error err = { 0 };
+
+		assert_int_equal(service_current(service, PROFILE_DEFAULT, id, &err), -1);
+		assert_int_equal(err.code, OAM_E_UPSTREAM_FAILED);
+	}
+	assert_int_equal(count_history(service), 1);
+	fake.create.code = OAM_OK;
+	current(service, id);
+	assert_int_equal(count_history(service), 2);
+	fake.create.code = OAM_E_UPSTREAM_FAILED;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(refresh(service), OAM_E_UPSTREAM_FAILED);
+	assert_int_equal(count_history(service), 4);
+}
+
 static void test_bad_overrides_start_nothing(void **state)
 {
 	struct service *service = service_of(state);
@@ -452,6 +487,7 @@ int main(void)
 		TEST(test_an_unconfirmed_creation_is_taken_up_again),
 		TEST(test_only_a_confirmed_404_makes_an_id_invalid),
 		TEST(test_without_any_id_a_failure_is_shown),
+		TEST(test_requests_do_not_fill_the_history),
 		TEST(test_bad_overrides_start_nothing),
 		TEST(test_cleanup_reports_each_failure_and_tries_again),
 		TEST(test_cleanup_counts_what_is_gone_as_deleted),

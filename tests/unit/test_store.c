@@ -343,13 +343,16 @@ static void assert_surplus(struct store *store, int64_t profile, int64_t keep,
 			   int64_t since, const char *expected)
 {
 	struct oam_error err = { 0 };
+	const struct store_surplus surplus = { .profile = profile,
+					       .upstream = "embedded",
+					       .keep = keep,
+					       .spare_previous_since = since };
 	struct json_object *ids;
 	int64_t count;
 
-	assert_ok(store_assistant_surplus(store, profile, keep, since, &ids, &err));
+	assert_ok(store_assistant_surplus(store, &surplus, &ids, &err));
 	assert_string_equal(json_text(ids), expected);
-	assert_ok(
-		store_assistant_count_surplus(store, profile, keep, since, &count, &err));
+	assert_ok(store_assistant_count_surplus(store, &surplus, &count, &err));
 	assert_int_equal(count, json_object_array_length(ids));
 	json_object_put(ids);
 }
@@ -375,6 +378,32 @@ static void test_surplus(void **state)
 	assert_ok(store_profile_published(store, &profile, false, 106, &err));
 	assert_surplus(store, profile.id, 3, 0, "[\"asst_0\"]");
 	assert_surplus(store, profile.id, 5, 0, "[]");
+}
+
+/* A server that has never heard of what is hosted here does not delete it. */
+static void test_what_another_server_denies(void **state)
+{
+	struct store *store = store_of(state);
+	struct profile profile = add_profile(store, "one");
+	struct store_surplus surplus = { .profile = profile.id,
+					 .upstream = "http://far.example/v1" };
+	struct oam_error err = { 0 };
+	int64_t count;
+
+	own(store, "asst_a", profile.id, 1);
+	promote(store, "asst_a", profile.id, 2);
+	add(store, "asst_b", 1);
+	assert_int_equal(store_assistant_gone(store, "asst_a", surplus.upstream, 3, &err),
+			 1);
+	assert_int_equal(label_of(store, "asst_a"), LABEL_RETIRED);
+	assert_int_equal(store_assistant_gone(store, "asst_b", surplus.upstream, 3, &err),
+			 0);
+	assert_int_equal(label_of(store, "asst_b"), LABEL_UNMANAGED);
+	assert_ok(store_assistant_count_surplus(store, &surplus, &count, &err));
+	assert_int_equal(count, 0);
+	assert_int_equal(store_assistant_gone(store, "asst_a", "embedded", 4, &err), 1);
+	assert_int_equal(label_of(store, "asst_a"), LABEL_DELETED);
+	assert_ok(error_result(&err));
 }
 
 /* ---- rotations ---- */
@@ -724,6 +753,7 @@ int main(void)
 		TEST(test_pages_in_both_orders),
 		TEST(test_a_cursor_outlives_its_assistant),
 		TEST(test_surplus),
+		TEST(test_what_another_server_denies),
 		TEST(test_rotation_life),
 		TEST(test_history_has_no_configurations),
 		TEST(test_old_history_is_pruned),
