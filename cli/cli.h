@@ -53,7 +53,10 @@ cli_command command_backup, command_cleanup, command_create, command_current,
  */
 int cli_config(const struct cli *cli, struct json_object **config, struct oam_error *err);
 
-/* Reads a file, or standard input for "-", of at most `limit` bytes. malloc. */
+/*
+ * Reads a file, or standard input for "-", of at most `limit` bytes, without the mark that
+ * some editors begin UTF-8 with. malloc.
+ */
 int cli_read(const char *path, size_t limit, char **text, size_t *length,
 	     struct oam_error *err);
 

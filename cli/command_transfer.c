@@ -162,10 +162,12 @@ static int read_dump(const struct cli *cli, struct service *service, struct dump
 		read_env(text, length, service, cli, dump, err);
 	} else if (json_read(text, length, &tree, &not_one) == 0) {
 		read_tree(tree, dump, err);
-	} else if (text[start] == '{') {
-		read_lines(text, length, dump, err);
 	} else {
-		*err = not_one;
+		if (text[start] == '{')
+			read_lines(text, length, dump, err);
+		/* Nothing was read: the fault is that of one text, which it is meant as. */
+		if (json_object_array_length(dump->assistants) == 0)
+			*err = not_one;
 	}
 	json_object_put(tree);
 	free(text);

@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "clock.h"
+#include "dotenv.h"
 #include "file.h"
 
 #define CONFIG_MAX (4UL * 1024 * 1024)
@@ -89,14 +90,36 @@ static int read_stream(FILE *stream, size_t limit, char **text, size_t *length,
 	return cli_misuse(err, "standard input cannot be read, or is too large");
 }
 
-int cli_read(const char *path, size_t limit, char **text, size_t *length,
-	     struct oam_error *err)
+static int read_bytes(const char *path, size_t limit, char **text, size_t *length,
+		      struct oam_error *err)
 {
 	if (strcmp(path, "-") == 0)
 		return read_stream(stdin, limit, text, length, err);
 	if (file_read(path, limit, text, length, err))
 		return -1;
 	return *text ? 0 : cli_misuse(err, "there is no file %s", path);
+}
+
+int cli_read(const char *path, size_t limit, char **text, size_t *length,
+	     struct oam_error *err)
+{
+	static const char mark[] = "\xEF\xBB\xBF"; /* some editors begin with it */
+	const size_t size = sizeof(mark) - 1;
+	const char *fault;
+
+	if (read_bytes(path, limit, text, length, err))
+		return -1;
+	fault = dotenv_fault(*text, *length);
+	if (fault) {
+		free(*text);
+		*text = NULL;
+		return cli_misuse(err, "cannot read %s: %s", path, fault);
+	}
+	if (strncmp(*text, mark, size) == 0) {
+		*length -= size;
+		memmove(*text, *text + size, *length + 1);
+	}
+	return 0;
 }
 
 int cli_config(const struct cli *cli, struct json_object **config, struct oam_error *err)

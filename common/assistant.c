@@ -258,6 +258,8 @@ int assistant_check_managed(struct json_object *checked, const char *path,
 	size_t room = METADATA_MAX - RESERVED_PAIRS, count;
 	char member[OAM_PARAM_MAX], pair[OAM_PARAM_MAX];
 
+	if (json_check_again(checked, err))
+		return -1;
 	if (!metadata)
 		return 0;
 	shape_path(member, path, "metadata");

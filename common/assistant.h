@@ -47,7 +47,8 @@ int assistant_check(struct json_object *fields, enum assistant_use use, const ch
 
 /*
  * And for the configurations of profiles: their metadata has no names that start with
- * oam_, and two pairs less to give, which the manager needs.
+ * oam_, and two pairs less to give, which the manager needs; and what an upstream makes of
+ * them can be read again.
  */
 int assistant_check_managed(struct json_object *fields, const char *path,
 			    struct oam_error *err);

@@ -4,15 +4,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-int json_read(const char *text, size_t length, struct json_object **out,
-	      struct oam_error *err)
+#define LIST_DEPTH 2 /* the object and the array of a list */
+
+static const struct json_limits one = { JSON_DEPTH_MAX, JSON_MEMORY_MIN };
+
+static int read_within(const char *text, size_t length, const struct json_limits *limits,
+		       struct json_object **out, struct oam_error *err)
 {
 	struct json_scan scan;
 
 	*out = NULL;
-	if (json_scan(text, length, &scan))
+	if (json_scan_within(text, length, limits, &scan))
 		return json_scan_error(&scan, err);
 	return json_build(text, out, err);
+}
+
+int json_scan(const char *text, size_t length, struct json_scan *scan)
+{
+	return json_scan_within(text, length, &one, scan);
+}
+
+int json_read(const char *text, size_t length, struct json_object **out,
+	      struct oam_error *err)
+{
+	return read_within(text, length, &one, out, err);
+}
+
+int json_read_list(const char *text, size_t length, size_t items,
+		   struct json_object **out, struct oam_error *err)
+{
+	const struct json_limits limits = { JSON_DEPTH_MAX + LIST_DEPTH,
+					    (items + 1) * JSON_MEMORY_MIN };
+
+	return read_within(text, length, &limits, out, err);
+}
+
+int json_check_again(struct json_object *tree, struct oam_error *err)
+{
+	/* The other half is for what is added. */
+	static const struct json_limits limits = { JSON_DEPTH_MAX, JSON_MEMORY_MIN / 2 };
+	const char *text = json_text(tree);
+	struct json_scan scan;
+
+	if (!text)
+		return error_set(err, NO_MEMORY, NULL);
+	return json_scan_within(text, strlen(text), &limits, &scan)
+		       ? json_scan_error(&scan, err)
+		       : 0;
 }
 
 int json_scan_error(const struct json_scan *scan, struct oam_error *err)

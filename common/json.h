@@ -28,6 +28,12 @@
 #define JSON_MEMORY_MIN   ((size_t)1024 * 1024)
 #define JSON_MEMORY_RATIO ((size_t)16)
 
+/* What a text may need, where these limits do not fit. */
+struct json_limits {
+	int depth;
+	size_t memory_min; /* bytes, instead of JSON_MEMORY_MIN */
+};
+
 /* What json_scan() found at fault, and where. */
 struct json_scan {
 	const char *fault; /* static text, or NULL */
@@ -43,6 +49,10 @@ struct json_scan {
  * in *scan.
  */
 int json_scan(const char *text, size_t length, struct json_scan *scan);
+
+/* The same with other limits. */
+int json_scan_within(const char *text, size_t length, const struct json_limits *limits,
+		     struct json_scan *scan);
 
 /* Says in *err what json_scan() found at fault. Always -1. */
 int json_scan_error(const struct json_scan *scan, struct oam_error *err);
@@ -60,6 +70,19 @@ int json_build(const char *text, struct json_object **tree, struct oam_error *er
  */
 int json_read(const char *text, size_t length, struct json_object **out,
 	      struct oam_error *err);
+
+/*
+ * The same of a list with at most so many texts that json_read() reads each by itself: as
+ * data of an object, and with a little added to each.
+ */
+int json_read_list(const char *text, size_t length, size_t items,
+		   struct json_object **out, struct oam_error *err);
+
+/*
+ * Whether what json_text() writes can be read again, also with a little added to it, as
+ * servers do: UNSUPPORTED_JSON.
+ */
+int json_check_again(struct json_object *tree, struct oam_error *err);
 
 /* The tree as compact JSON text. It belongs to the tree; NULL when memory ran out. */
 const char *json_text(struct json_object *tree);

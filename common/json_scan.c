@@ -15,6 +15,7 @@
 
 struct cursor {
 	const char *start, *at, *end;
+	const struct json_limits *limits;
 	struct json_scan *scan;
 	int depth;
 	size_t memory; /* bytes for what was read so far */
@@ -82,7 +83,7 @@ static int check_memory(struct cursor *c)
 {
 	size_t written = (size_t)(c->end - c->start) - c->saved;
 
-	if (c->memory <= JSON_MEMORY_MIN + JSON_MEMORY_RATIO * written)
+	if (c->memory <= c->limits->memory_min + JSON_MEMORY_RATIO * written)
 		return 0;
 	return unsupported(c, "it has too many values for its length");
 }
@@ -296,6 +297,7 @@ static int scan_number(struct cursor *c)
 	if (may_be_large && !isfinite(strtod(start, NULL)))
 		return unsupported(c, "number out of range");
 	length = (size_t)(c->at - start);
+	c->saved += length == 2 && memcmp(start, "-0", 2) == 0; /* it becomes 0 */
 	need(c, BASE_SIZE + 2 * sizeof(int64_t)); /* an integer or a decimal */
 	if (!json_is_integer(start, length))
 		need(c, length + 1);
@@ -345,7 +347,7 @@ static int scan_items(struct cursor *c, char closing, int (*item)(struct cursor 
 {
 	size_t count = 0;
 
-	if (++c->depth > JSON_DEPTH_MAX)
+	if (++c->depth > c->limits->depth)
 		return unsupported(c, "nested too deeply");
 	c->at++; /* the opening bracket */
 	skip_space(c);
@@ -399,11 +401,14 @@ static int scan_value(struct cursor *c)
 	return result;
 }
 
-int json_scan(const char *text, size_t length, struct json_scan *scan)
+int json_scan_within(const char *text, size_t length, const struct json_limits *limits,
+		     struct json_scan *scan)
 {
-	struct cursor c = {
-		.start = text, .at = text, .end = text + length, .scan = scan
-	};
+	struct cursor c = { .start = text,
+			    .at = text,
+			    .end = text + length,
+			    .limits = limits,
+			    .scan = scan };
 
 	*scan = (struct json_scan){ 0 };
 	skip_space(&c);

@@ -50,14 +50,15 @@ static int load_with(struct oam *oam, const char *env_file)
 	char **environment, *first;
 	size_t count = 0;
 
-	while (environ[count])
+	while (environ && environ[count]) /* clearenv(3) makes it NULL */
 		count++;
 	environment = calloc(count + 2, sizeof(*environment));
 	if (asprintf(&first, "OAM_ENV_FILE=%s", env_file) < 0)
 		first = NULL;
 	if (environment && first) {
 		environment[0] = first;
-		memcpy(environment + 1, environ, count * sizeof(*environ));
+		for (size_t i = 0; i < count; i++)
+			environment[i + 1] = environ[i];
 		settings_load(&oam->settings, environment, &oam->err);
 	} else {
 		error_set(&oam->err, NO_MEMORY, NULL);

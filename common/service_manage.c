@@ -32,6 +32,7 @@ int service_create(struct service *service, struct json_object *config,
 
 	*assistant = NULL;
 	if (assistant_check(config, ASSISTANT_CREATE, "", err) ||
+	    json_check_again(config, err) ||
 	    upstream->create(upstream, config, assistant, err))
 		return -1;
 	log_write(LOG_LEVEL_INFO, "created", "request", service->request_id, "id",
@@ -108,6 +109,18 @@ static int make_changes(struct service *service, const char *id,
 	return error_result(err);
 }
 
+/* Changes that are good each by itself may be too much together: then nobody could read it. */
+static int check_changed(struct json_object *present, struct json_object *changes,
+			 struct oam_error *err)
+{
+	struct json_object *changed = assistant_merge(present, changes, err);
+
+	if (changed)
+		json_check_again(changed, err);
+	json_object_put(changed);
+	return error_result(err);
+}
+
 static int change(struct service *service, const char *id, struct json_object *updates,
 		  const char *path, struct json_object **assistant, struct oam_error *err)
 {
@@ -116,7 +129,8 @@ static int change(struct service *service, const char *id, struct json_object *u
 
 	if (service_details(service, NULL, id, &present, err))
 		return -1;
-	if (make_changes(service, id, present, updates, path, &changes, err) == 0)
+	if (make_changes(service, id, present, updates, path, &changes, err) == 0 &&
+	    check_changed(present, changes, err) == 0)
 		upstream->modify(upstream, id, changes, assistant, err);
 	json_object_put(changes);
 	json_object_put(present);

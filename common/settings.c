@@ -154,8 +154,14 @@ static const struct setting table[] = {
 
 #define TABLE_LENGTH (sizeof(table) / sizeof(table[0]))
 
-/* Known names that settings_load() does not read from the table. */
-static const char *const known_elsewhere[] = { "OAM_ENV_FILE" };
+/*
+ * Known names that settings_load() does not read from the table. All but the first are what
+ * hooks get, which may run programs of oam.
+ */
+static const char *const known_elsewhere[] = {
+	"OAM_ENV_FILE", "OAM_PROFILE", "OAM_ASSISTANT_ID", "OAM_PREVIOUS_ASSISTANT_ID",
+	"OAM_REASON",
+};
 
 /* The `.env` file while it is being read. */
 struct source {

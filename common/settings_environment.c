@@ -21,7 +21,7 @@ int settings_environment_copy(char *const environment[], char ***copy,
 	size_t count = 0, size = 0;
 	char *end;
 
-	for (; environment[count]; count++)
+	for (; environment && environment[count]; count++)
 		size += strlen(environment[count]) + 1;
 	*copy = malloc((count + 1) * sizeof(**copy) + size);
 	if (!*copy)

@@ -7,7 +7,10 @@
 /* What stands behind `name=`, borrowed; NULL when it is not there. The first one counts. */
 const char *settings_environment_value(char *const environment[], const char *name);
 
-/* A copy that does not change with the process's environment. */
+/*
+ * A copy that does not change with the environment of the process. NULL, as clearenv(3)
+ * leaves it, is one without anything.
+ */
 int settings_environment_copy(char *const environment[], char ***copy,
 			      struct oam_error *err);
 

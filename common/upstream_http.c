@@ -168,8 +168,11 @@ static int read_answer(const struct call *call, const struct http_answer *answer
 {
 	struct oam_error cause = { 0 };
 
-	if (answer->body && json_read(answer->body, answer->length, tree, &cause) == 0 &&
-	    json_object_is_type(*tree, json_type_object))
+	if (answer->body && call->items)
+		json_read_list(answer->body, answer->length, call->items, tree, &cause);
+	else if (answer->body)
+		json_read(answer->body, answer->length, tree, &cause);
+	if (json_object_is_type(*tree, json_type_object))
 		return 0;
 	json_object_put(*tree);
 	*tree = NULL;

@@ -126,7 +126,10 @@ static int walk_on(struct walk *walk, struct oam_error *err)
 {
 	const char *after = walk->cursor[0] ? walk->cursor : walk->page->after;
 	char path[PATH_SIZE];
-	struct call call = { .method = "GET", .path = path, .repeatable = true };
+	struct call call = { .method = "GET",
+			     .path = path,
+			     .repeatable = true,
+			     .items = (size_t)walk->limit };
 	struct oam_error cause = { 0 };
 	struct json_object *list, *data;
 	int over;
@@ -167,7 +170,10 @@ static int visit_one_page(struct http_upstream *u, const struct upstream_page *p
 			  upstream_visit *visit, void *context, struct oam_error *err)
 {
 	char path[PATH_SIZE];
-	struct call call = { .method = "GET", .path = path, .repeatable = true };
+	struct call call = { .method = "GET",
+			     .path = path,
+			     .repeatable = true,
+			     .items = (size_t)page->limit };
 	struct oam_error cause = { 0 };
 	struct json_object *list, *data;
 	int over = 0;

@@ -24,6 +24,7 @@ struct call {
 	struct json_object *body;
 	const char *id;  /* what a 404 is about, or NULL */
 	int64_t limit;   /* ms with all retries; 0: CALL_MAX */
+	size_t items;    /* the answer is a list of so many; 0: it is no list */
 	bool repeatable; /* doing it twice is the same as once */
 	bool uncertain;  /* set: an attempt may have been carried out */
 	size_t received; /* set: bytes of the answer */

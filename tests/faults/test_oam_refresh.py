@@ -468,6 +468,13 @@ def test_deploy_hook_of_the_command_line(site):
     assert json.loads(site.oam("status", "--json").stdout)["hookError"] is None
 
 
+def test_a_hook_may_run_oam(hooked):
+    command = f"OAM_ENV_FILE={hooked.env_file} {BUILD}/cli/oam current"
+    add_hook(hooked, "deploy.d", "x", f"{command} >> {hooked.folder}/trace 2>&1")
+    id = hooked.oam("refresh").stdout.strip()
+    assert id in trace(hooked)
+
+
 # ---- a week ----
 
 

@@ -115,3 +115,44 @@ def test_what_openai_answered_passes(site, upstream):
     assert site.get("/list").data["count"] == len(upstream.assistants)
     for id, assistant in upstream.assistants.items():
         assert site.get(f"/details/{id}").data == assistant
+
+
+def dense(count):
+    return {"x": [1] * count}
+
+
+def tools(parameters):
+    return [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+
+
+@pytest.mark.parametrize("count", [12000, 24000])
+def test_no_configuration_makes_the_servers_lists_unreadable(site, upstream, count):
+    """Each is within the bound of what is read; both in one assistant, or three assistants
+    on one page, would not be."""
+    schema = {"name": "s", "schema": dense(count)}
+    fields = {
+        "tools": tools(dense(count)),
+        "response_format": {"type": "json_schema", "json_schema": schema},
+    }
+    id = site.post("/refresh").data["newAssistantId"]
+    for name in fields:
+        reply = site.post("/refresh", {"config": {name: fields[name]}})
+        assert reply.status == 200 or reply.error["code"] == "unsupported_json"
+    for name in fields:
+        reply = site.put(f"/update/{id}", {"updates": {name: fields[name]}})
+        assert reply.status == 200 or reply.error["code"] == "unsupported_json"
+    for _ in range(3):
+        assert site.post("/refresh").status == 200
+    assert site.get("/list").data["count"] == len(upstream.assistants) > 3
+    assert site.get("/list?limit=100").data["count"] == len(upstream.assistants)
+    assert site.post("/cleanup", {"keepCount": 1}).data["failed"] == []
+
+
+def test_a_list_may_be_deeper_than_an_assistant(site, upstream):
+    deep = 1
+    for _ in range(60):  # and four around it
+        deep = {"a": deep}
+    id = upstream.create({"model": "m", "tools": tools(deep)})[1]["id"]
+    assert site.get(f"/details/{id}").status == 200
+    assert site.get("/list").data["count"] == 1
+    assert site.get("/list?limit=1").data["count"] == 1

@@ -282,6 +282,9 @@ def test_export_and_import(quiet_site, make_site):
         ('OPENAI_ASSISTANT_ID="asst_a\nJWT_SECRET=x"', "neither JSON nor a .env"),
         ("[5]", "[0]"),
         ("[", "JSON"),
+        ('{\n"id":"asst_a",\n"model":"m","model":"n"\n}\n', "'model' occurs twice"),
+        ('{\n"id":"asst_a",\n"model":}\n', "at byte 25"),
+        ("\ufeff{", "JSON"),
         ("nothing", "neither JSON nor a .env"),
         ("", "neither JSON nor a .env"),
     ],
@@ -303,6 +306,22 @@ OLD = {
     "createdAt": "2025-01-01T00:00:00.000Z",
     "updatedAt": "2025-01-01T00:00:00.000Z",
 }
+
+
+def test_files_of_other_editors(quiet_site):
+    site = quiet_site
+    assistant = {"id": "asst_abc", "model": "m", "name": "Bär"}
+    dump, config = site.folder / "dump", site.folder / "config.json"
+    dump.write_text("\ufeff" + json.dumps(assistant))
+    assert site.oam("import", "dump").stdout.strip() == "asst_abc"
+    config.write_text("\ufeff" + json.dumps({"name": "Bär"}))
+    site.oam("refresh", "--config", "config.json")
+    assert json.loads(site.oam("get", "--json").stdout)["name"] == "Bär"
+    for text in (json.dumps(assistant), "OPENAI_ASSISTANT_ID=asst_abc\n"):
+        for encoding in ("utf-16", "utf-16-le"):
+            dump.write_bytes(text.encode(encoding))
+            done = site.oam("import", "dump", check=False)
+            assert done.returncode != 0 and "save it as UTF-8" in done.stderr
 
 
 def test_import_of_the_old_systems_files(quiet_site):

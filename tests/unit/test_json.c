@@ -1143,6 +1143,7 @@ static void reads_again_what_it_writes(void **state)
 		"\"\\/\\/\\/\\/\"",
 		"\"\\u00e9\\u20ac\\ud83d\\ude00\"",
 		"\"\\u0022\\u005c\\u0001\\u000a\"",
+		"-0",
 	};
 	struct oam_error err = { 0 };
 
@@ -1172,6 +1173,57 @@ static void reads_again_what_it_writes(void **state)
 		json_object_put(tree);
 	}
 	assert_int_equal(err.code, OAM_OK);
+}
+
+/* A list of `count` times the same. */
+static char *list_of(const char *item, size_t count)
+{
+	char *text = malloc(count * (strlen(item) + 1) + 32), *at;
+
+	assert_non_null(text);
+	at = stpcpy(text, "{\"data\":[");
+	for (size_t i = 0; i < count; i++) {
+		at = stpcpy(at, item);
+		*at++ = ',';
+	}
+	strcpy(at - 1, "]}");
+	return text;
+}
+
+/* What passes json_check_again() can be read in a list of as many as are expected. */
+static void reads_lists_of_what_it_reads(void **state)
+{
+	char *dense = fill("1", 24000), *deep = nest(JSON_DEPTH_MAX, "[", "1", "]");
+	char *items[] = { dense, deep };
+	struct oam_error err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(items); i++) {
+		struct json_object *tree = accept(items[i], strlen(items[i]));
+		char *text = list_of(items[i], 40);
+
+		assert_int_equal(json_check_again(tree, &err), 0);
+		json_object_put(tree);
+		refuse_unsupported(text, strlen(text));
+		assert_int_equal(json_read_list(text, strlen(text), 40, &tree, &err), 0);
+		assert_int_equal(json_object_array_length(json_member(tree, "data")), 40);
+		json_object_put(tree);
+		free(text);
+		free(items[i]);
+	}
+}
+
+static void leaves_room_for_what_is_added(void **state)
+{
+	char *text = fill("1", 40000);
+	struct json_object *tree = accept(text, strlen(text));
+	struct oam_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(json_check_again(tree, &err), -1);
+	assert_int_equal(err.code, OAM_E_UNSUPPORTED_JSON);
+	json_object_put(tree);
+	free(text);
 }
 
 static int room_of(struct json_object *object)
@@ -1363,6 +1415,8 @@ int main(void)
 		cmocka_unit_test(reads_many_members),
 		cmocka_unit_test(limits_memory),
 		cmocka_unit_test(reads_again_what_it_writes),
+		cmocka_unit_test(reads_lists_of_what_it_reads),
+		cmocka_unit_test(leaves_room_for_what_is_added),
 		cmocka_unit_test(keeps_no_room),
 		cmocka_unit_test(finds_members),
 		cmocka_unit_test(copies_are_apart),

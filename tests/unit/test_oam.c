@@ -79,6 +79,27 @@ static void test_the_environment_may_go(void **state)
 	temp_store_close(&temp);
 }
 
+/* As clearenv(3) leaves it. */
+static void test_there_may_be_no_environment(void **state)
+{
+	struct temp_store temp;
+	char **before = environ, *env_file;
+	struct oam *oam;
+
+	(void)state;
+	temp_store_open(&temp);
+	env_file = fresh(temp.folder, "/.env");
+	fclose(fopen(env_file, "w"));
+	environ = NULL;
+	assert_int_equal(oam_open(env_file, &oam), 0);
+	oam_close(oam);
+	oam_open(NULL, &oam);
+	oam_close(oam);
+	environ = before;
+	destroy(env_file);
+	temp_store_close(&temp);
+}
+
 /* Without a file of the caller's, too; and an error stays readable. */
 static void test_an_error_outlives_it(void **state)
 {
@@ -104,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_environment_may_go),
+		cmocka_unit_test(test_there_may_be_no_environment),
 		cmocka_unit_test(test_an_error_outlives_it),
 	};
 
