@@ -23,6 +23,7 @@ class Run:
                 **SANITIZER_ENV,
                 "PORT": str(self.port),
                 "STATE_DIR": str(state),
+                "TMPDIR": str(state.parent),
                 "B": str(BUILD),
                 **extra,
             },
@@ -125,6 +126,29 @@ def test_a_kill_leaves_nobody(start, state, who):
     if who == "the group":
         run.stop(signal.SIGINT)
     run.process.wait(30)
+    eventually(lambda: not family(state))
+
+
+def status_of(pid, field):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return re.search(rf"^{field}:\s*(\w+)", text, re.M)[1]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_leaves_nothing_undone(start, state, how):
+    """make sends SIGTERM once more, and who is impatient presses Ctrl-C once more."""
+    run = start().ready()
+    (server,) = family(state, server=True)
+    os.kill(server, signal.SIGSTOP)  # so that the script is not done before the second one
+    try:
+        eventually(lambda: status_of(server, "State") == "T")
+        run.process.send_signal(how)
+        eventually(lambda: int(status_of(server, "ShdPnd"), 16) >> (signal.SIGTERM - 1) & 1)
+        run.process.send_signal(how)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert run.process.wait(30) == 0
+    assert not list(state.parent.glob("oam-run.*"))
     eventually(lambda: not family(state))
 
 
