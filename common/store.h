@@ -323,7 +323,7 @@ int store_assistant_surplus(struct store *store, int64_t profile, int64_t keep,
 			    int64_t spare_previous_since, struct json_object **ids,
 			    struct oam_error *err);
 
-/* How many that are. */
+/* How many assistants store_assistant_surplus() would give. */
 int store_assistant_count_surplus(struct store *store, int64_t profile, int64_t keep,
 				  int64_t spare_previous_since, int64_t *count,
 				  struct oam_error *err);
