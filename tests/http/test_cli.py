@@ -379,6 +379,8 @@ def test_doctor_without_a_store(make_site):
         (["xyzzy"], "no command 'xyzzy'"),
         (["current", "extra"], "usage: oam current"),
         (["current", "--all"], "does not take --all"),
+        (["current", "--limit", "5"], "does not take --limit"),
+        (["current", "-y"], "does not take --yes"),
         (["current", "--nonsense"], "--help"),
         (["delete"], "usage: oam delete ID"),
         (["refresh", "--set", "name"], "--set must be FIELD=VALUE"),
