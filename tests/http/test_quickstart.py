@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -155,6 +156,17 @@ def test_a_second_signal_leaves_nothing_undone(start, state, how):
 def test_as_plain_cgi(start):
     run = start(CGI="1").ready()
     assert "asst_" in paste(run, "current")
+    assert run.stop() == 0
+
+
+def test_a_proxy_is_not_asked_for_this_machine(start):
+    """Its answer, or that it cannot be reached, says nothing about the port."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        run = start(http_proxy=url, all_proxy=url).ready()
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
     assert run.stop() == 0
 
 
