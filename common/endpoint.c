@@ -126,7 +126,7 @@ static int handle(struct session *session, const struct incoming *incoming,
 					    &session->body, err);
 	answer_end(incoming, &session->body);
 	service_end_request(session->service);
-	return result;
+	return result ? result : json_writer_result(&session->body, err);
 }
 
 /* A failure without an error is a fault of ours, and no success. */

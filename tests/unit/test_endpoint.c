@@ -33,6 +33,16 @@ static int fail_busy(struct service *service, const struct request *request,
 	return error_set(err, STORE_BUSY, NULL);
 }
 
+static int run_out_of_memory(struct service *service, const struct request *request,
+			     struct json_writer *data, struct oam_error *err)
+{
+	(void)service;
+	(void)request;
+	(void)err;
+	data->failed = true;
+	return 0;
+}
+
 static int succeed(struct service *service, const struct request *request,
 		   struct json_writer *data, struct oam_error *err)
 {
@@ -59,6 +69,7 @@ static int open_silently(const struct settings *settings, struct service **servi
 static const struct endpoint good = { ENDPOINT(service_open_store, succeed) };
 static const struct endpoint silent = { ENDPOINT(service_open_store, fail_silently) };
 static const struct endpoint busy = { ENDPOINT(service_open_store, fail_busy) };
+static const struct endpoint poor = { ENDPOINT(service_open_store, run_out_of_memory) };
 static const struct endpoint closed = { ENDPOINT(open_silently, succeed) };
 static const struct endpoint openai = { ENDPOINT(service_open_store, succeed),
 					.path = "/v1/assistants",
@@ -212,6 +223,16 @@ static void test_the_log_of_an_error_adds_nothing(void **state)
 	assert_null(strstr(answer.said, "did not say why"));
 }
 
+static void test_an_answer_without_memory_is_logged_as_that(void **state)
+{
+	(void)state;
+	run(&poor, "GET", OWN_PATH, NULL, NULL);
+	expect_text(answer.text, "Status: 500 ");
+	expect_text(answer.body, "\"message\":\"Out of memory.\"");
+	expect_text(answer.said, "code=internal_error");
+	expect_text(answer.said, "Out of memory.");
+}
+
 static void test_who_cannot_start_speaks_as_the_path_does(void **state)
 {
 	(void)state;
@@ -279,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_a_success),
 		cmocka_unit_test(test_a_failure_without_an_error_is_internal),
 		cmocka_unit_test(test_the_log_of_an_error_adds_nothing),
+		cmocka_unit_test(test_an_answer_without_memory_is_logged_as_that),
 		cmocka_unit_test(test_who_cannot_start_speaks_as_the_path_does),
 		cmocka_unit_test(test_who_cannot_start_answers_head_without_a_body),
 		cmocka_unit_test(test_a_renewal_without_a_server_does_nothing),
