@@ -7,8 +7,9 @@
 static const char message[] = "Assistant refreshed.";
 
 /*
- * The refresh is done, even when the store cannot be read after it: then *status, as it was
- * before, gets what is known. A failure would make callers refresh again.
+ * The refresh is done, even when the store cannot be read after it. Then *status keeps
+ * what it was before, with the new id and the time of now: a failure would make callers
+ * refresh again.
  */
 static void status_after(struct service *service, const struct request *request,
 			 const char *new_id, struct service_status *status)

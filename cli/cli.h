@@ -102,7 +102,7 @@ void cli_put_json(const char *text);
 /* The tree as JSON, on standard output. */
 int cli_print_json(struct json_object *tree, struct oam_error *err);
 
-/* The same of one element of an array, the `index`th, and what stands before it. */
+/* Prints the `index`th element of an array as JSON, after its bracket or comma. */
 int cli_print_element(struct json_object *element, size_t index, struct oam_error *err);
 
 /* The end of an array of `count` elements. */
@@ -126,8 +126,8 @@ struct column {
 void cli_print_table(struct json_object *rows, const struct column *columns);
 
 /*
- * The same in parts, for tables that are too long for memory: `widths`, all 0 before the
- * first part, carries the widths of the columns from one to the next.
+ * Part of a table that is too long for memory: `widths`, all 0 before the first part,
+ * carries the widths of the columns from one part to the next.
  */
 #define COLUMNS_MAX 16
 void cli_print_part(struct json_object *rows, const struct column *columns,

@@ -79,8 +79,7 @@ static void check_key(struct doctor *doctor)
 	struct token_verifier *verifier;
 
 	if (token_verifier_open(settings, &verifier, &cause)) {
-		find(doctor, "token key", cause.message,
-		     "set JWT_SECRET, for example with 'openssl rand -hex 32'");
+		find(doctor, "token key", "cannot be used", cause.message);
 		return;
 	}
 	token_verifier_close(verifier);

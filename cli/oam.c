@@ -204,6 +204,16 @@ static int take_option(struct cli *cli, int letter, char *value, struct oam_erro
 	return 0;
 }
 
+/* The long name of an option, for each of which there is one. */
+static const char *option_name(int letter)
+{
+	const struct option *option = long_options;
+
+	while (option->val != letter)
+		option++;
+	return option->name;
+}
+
 static int parse(const struct command *command, int argc, char **argv, struct cli *cli,
 		 bool *help, struct oam_error *err)
 {
@@ -213,8 +223,8 @@ static int parse(const struct command *command, int argc, char **argv, struct cl
 		if (letter == '?') /* getopt_long() has said what is wrong */
 			return cli_misuse(err, "see 'oam %s --help'", command->name);
 		if (!strchr(COMMON_OPTIONS, letter) && !strchr(command->options, letter))
-			return cli_misuse(err, "'%s' does not take %s", command->name,
-					  argv[optind - 1]);
+			return cli_misuse(err, "'%s' does not take --%s", command->name,
+					  option_name(letter));
 		*help = *help || letter == 'h';
 		if (take_option(cli, letter, optarg, err))
 			return -1;

@@ -79,8 +79,9 @@ void cli_say(const struct cli *cli, const char *format, ...)
 }
 
 /*
- * `indent` goes before each line but the first. What json-c leaves as it is, JSON can
- * escape as well, for a terminal: only inside of strings there is any.
+ * `indent` goes before each line but the first. On a terminal, what could steer it is
+ * written as an escape of JSON: json-c leaves it as it is, and it only stands inside of
+ * strings.
  */
 static void put_json(const char *text, const char *indent)
 {

@@ -126,7 +126,16 @@ static int handle(struct session *session, const struct incoming *incoming,
 					    &session->body, err);
 	answer_end(incoming, &session->body);
 	service_end_request(session->service);
-	return result;
+	return result ? result : json_writer_result(&session->body, err);
+}
+
+/* A failure without an error is a fault of ours, and no success. */
+static void blame_ourselves(struct oam_error *err)
+{
+	if (error_result(err))
+		return;
+	error_set(err, INTERNAL, NULL);
+	error_detail(err, "it failed and did not say why");
 }
 
 static void serve(const struct program *program, struct session *session)
@@ -138,11 +147,8 @@ static void serve(const struct program *program, struct session *session)
 	request_begin(session->channel, &session->names, &incoming);
 	if (request_read(program->verifier, session->channel, &incoming, &err) ||
 	    open_service(program, &session->service, &err) ||
-	    handle(session, &incoming, &err)) {
-		/* A failure without an error is a fault of ours, and no success. */
-		error_set(&err, INTERNAL, NULL);
-		error_detail(&err, "it failed and did not say why");
-	}
+	    handle(session, &incoming, &err))
+		blame_ourselves(&err);
 	status = answer_send(session->channel, &incoming, &err, &session->body);
 	channel_finish(session->channel);
 	json_writer_clear(&session->body); /* a long one is given back now */

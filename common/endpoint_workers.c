@@ -240,9 +240,9 @@ void workers_release_signals(void)
 }
 
 /*
- * Asks for SIGTERM when the web server ends in whatever way: killed, it ends nobody itself.
- * It may have ended before we could ask; then our parent is init, which is of another
- * session, unless the web server is itself process 1.
+ * Asks for SIGTERM when the web server ends in whatever way: one that is killed ends none
+ * of its programs. It may have ended before we could ask. Then our parent is another
+ * process, or process 1 in another session than ours.
  */
 static void end_with_parent(pid_t parent)
 {

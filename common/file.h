@@ -16,8 +16,8 @@ int file_read(const char *path, size_t limit, char **text, size_t *length,
 	      struct oam_error *err);
 
 /*
- * The same of an open file, from its start; it must be a regular one. 0, or -1 with errno:
- * EFBIG when it is longer.
+ * file_read() of an open file, from its start. It must be a regular one. 0, or -1 with
+ * errno: EFBIG when it is longer.
  */
 int file_read_open(int fd, size_t limit, char **text, size_t *length);
 

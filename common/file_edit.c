@@ -107,8 +107,8 @@ static bool is_temporary(const struct file_work *work, const char *name)
 }
 
 /*
- * A process that was killed left its own behind. One of another store's process, which does
- * not take turns with us, begins again without it.
+ * Removes the temporary files of processes that were killed. A process of another store,
+ * which does not share our lock, may lose its file by this; it then begins again.
  */
 static void remove_leftovers(const struct file_work *work)
 {
@@ -187,7 +187,9 @@ static int read_old(struct file_work *work, struct oam_error *err)
 	return FILE_DONE;
 }
 
-/* True when replacing failed for a reason that does not hold for the file's content. */
+/*
+ * True when the file could not be replaced, but its content may be written all the same.
+ */
 static bool may_write_in_place(const struct file_work *work)
 {
 	static const int causes[] = { EBUSY, EXDEV,  EACCES,    EPERM,

@@ -119,8 +119,9 @@ static int keep_attributes(struct file_work *work, int to, struct oam_error *err
 }
 
 /*
- * Together with the access list come the mode's bits of owner, group and others. Without
- * one, what the folder hands down to new files must go before the mode opens it.
+ * An access list also sets the mode's bits of owner, group and others. When the old file
+ * has none, remove what the new file inherited from its folder, before the mode opens the
+ * file.
  */
 static int keep_access_list(struct file_work *work, int to, struct oam_error *err)
 {

@@ -28,7 +28,10 @@ static bool is_unchanged(const struct file_work *work)
 	return work->old >= 0 && file_is_same(&now, &work->status);
 }
 
-/* True when nobody has touched what was copied of its rights. A second link does, too. */
+/*
+ * True when nobody has changed the rights since they were copied. A new hard link counts
+ * as a change.
+ */
 static bool has_same_rights(const struct file_work *work)
 {
 	struct stat now;
@@ -38,7 +41,9 @@ static bool has_same_rights(const struct file_work *work)
 				 now.st_ctim.tv_nsec == work->status.st_ctim.tv_nsec);
 }
 
-/* Where there are no hard links, a copy does. */
+/*
+ * Keeps the old version by a hard link, or by a copy where the file system has no links.
+ */
 static int keep_version(struct file_work *work, struct oam_error *err)
 {
 	const char *name = work->edit->keep_as;
@@ -106,7 +111,10 @@ static void give_back(struct file_work *work)
 		work->temporary[0] = '\0';
 }
 
-/* Without flags: who looks and then acts can only be quick. */
+/*
+ * Without flags of rename, a change between the look and the rename is lost: they follow
+ * each other at once.
+ */
 static int rename_plainly(struct file_work *work, struct oam_error *err)
 {
 	if (!is_unchanged(work))

@@ -47,7 +47,7 @@ static int fail(const struct hooks_stage *stage, const char *name, const char *h
 	return 1;
 }
 
-/* The same, of what was not run at all. */
+/* Logs and keeps why a hook was not run at all. Always 1. */
 static int refuse(const struct hooks_stage *stage, const char *name, const char *why,
 		  struct oam_error *err)
 {
@@ -123,7 +123,7 @@ static const char *problem_of(const char *path, bool *ignored)
 	return ownership_problem(&status);
 }
 
-/* The same for the folder of all hooks, or of a stage, which may be missing. */
+/* Why the folder of all hooks, or of a stage, cannot be used, or NULL. */
 static const char *folder_problem(const char *path, bool may_be_missing)
 {
 	struct stat status;

@@ -59,7 +59,7 @@ struct hooks_stage {
 int hooks_run(const struct hooks_stage *stage, const struct hook *hook,
 	      struct oam_error *err);
 
-/* The same for a shell command; stage->folder and `only` do not matter. */
+/* hooks_run() for a shell command; stage->folder and `only` do not matter. */
 int hooks_run_command(const char *command, const struct hooks_stage *stage,
 		      const struct hook *hook, struct oam_error *err);
 

@@ -74,9 +74,9 @@ bool json_is_integer(const char *digits, size_t length)
 }
 
 /*
- * Without memory json-c leaves out what finds no room, and says nothing. But errno may also
- * be that of an attempt after which malloc(3) found memory elsewhere: then the tree has its
- * room now, and the second time nothing is asked for.
+ * Without memory json-c leaves out what finds no room, and says nothing but errno.
+ * malloc(3) also sets errno when it found memory at its second attempt. Then the tree has
+ * its room, and writing it once more asks for none.
  */
 static const char *write_text(struct json_object *tree, int flags)
 {

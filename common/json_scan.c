@@ -75,9 +75,9 @@ static void need_array(struct cursor *c, size_t items)
 }
 
 /*
- * What is still to come can at best be written as it is, and allows that much more. White
- * space and needless escapes allow nothing: what was read once can be read again as
- * json_text() writes it.
+ * Counts only the bytes that json_text() would write again: neither white space nor
+ * needless escapes. So what passes here also passes when it is read again after
+ * json_text(). What is still to come counts as it stands.
  */
 static int check_memory(struct cursor *c)
 {

@@ -93,7 +93,7 @@ static bool needs_escape(char c)
 
 #define EACH_BYTE(value) (~UINT64_C(0) / 255 * (value))
 
-/* The same of eight bytes at once: whether any of them needs it. */
+/* Whether any of eight bytes needs an escape. */
 static bool any_needs_escape(uint64_t bytes)
 {
 	uint64_t quotes = bytes ^ EACH_BYTE('"'), slashes = bytes ^ EACH_BYTE('\\');

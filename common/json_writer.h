@@ -31,7 +31,7 @@ struct json_writer {
 void json_write_begin(struct json_writer *writer, const char *name);
 void json_write_end(struct json_writer *writer);
 
-/* The same of an array, whose elements are written with NULL for a name. */
+/* An array, to be ended. Its elements are written with NULL for a name. */
 void json_write_array_begin(struct json_writer *writer, const char *name);
 void json_write_array_end(struct json_writer *writer);
 

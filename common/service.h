@@ -75,7 +75,10 @@ int service_current(struct service *service, const char *profile,
 
 struct service_status;
 
-/* The same, with how the rotation stands: the id is status->profile.current. */
+/*
+ * service_current() that also tells how the rotation stands. The id is
+ * status->profile.current.
+ */
 int service_current_status(struct service *service, const char *profile,
 			   struct service_status *status, struct oam_error *err);
 
@@ -285,8 +288,8 @@ int service_write_list(struct service *service, const struct upstream_page *page
 		       struct service_listed *listed, struct oam_error *err);
 
 /*
- * The same of page->limit > 0 assistants at most, and finds out whether more follow in the
- * direction in which it was asked for.
+ * service_write_list() of at most page->limit assistants, which must be more than 0.
+ * Finds out whether more follow in the direction of the page.
  */
 int service_write_page(struct service *service, const struct upstream_page *page,
 		       const char *name, struct json_writer *writer,

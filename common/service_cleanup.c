@@ -140,7 +140,10 @@ static void note(struct report *report, const char *id, const struct oam_error *
 		mark_deleted(report);
 }
 
-/* Between the claim's end and the mark the server denies the assistant to adopters. */
+/*
+ * The claim may end before the assistant is marked as deleted: nobody can adopt it in
+ * between, since the server says that it is gone.
+ */
 static void on_removed(const char *id, const struct oam_error *result, void *context)
 {
 	struct report *report = context;

@@ -201,8 +201,8 @@ out:
 
 /*
  * With the lease: takes over what choose() finds: 1 with its id, 0 when there is nothing.
- * Another profile may be faster; then that id is as if it had been first, and the search
- * goes on. Each round leaves one id fewer to look at.
+ * When another profile took that assistant first, the search goes on. Each round leaves
+ * one id fewer to look at.
  */
 static int adopt_any(struct service *service, struct profile *profile,
 		     char id[ASSISTANT_ID_SIZE], struct oam_error *err)
@@ -362,8 +362,8 @@ int service_adopt(struct service *service, const char *name, const char *id,
 }
 
 /*
- * Whatever keeps renewals from their work, requests do not start one after the other; and
- * none at all where none could keep what it did.
+ * Requests ask for a renewal once in ASK_PAUSE at most, also when renewals cannot do
+ * their work, and never when the store cannot be written.
  */
 static bool may_ask_for_renewal(struct service *service)
 {

@@ -184,7 +184,10 @@ static void run_deploy_hooks(struct service *service, const struct profile *prof
 	int64_t retry_at = clock_now() + service_retry_delay(profile->hook_failures);
 	struct oam_error err = { 0 };
 
-	/* First, so that they do not run at each renewal while nothing can be kept. */
+	/*
+	 * Keep the next time first: else the hooks would run at each renewal while the
+	 * store cannot be written.
+	 */
 	if (store_profile_hook_at(service->store, profile->id, retry_at, &err))
 		return;
 	find_reason(service, profile, reason);

@@ -101,7 +101,7 @@ int service_profile_show(struct service *service, const char *name,
 static int check_key(const char *name, const char *key, struct oam_error *err)
 {
 	const char *fault = profile_key_fault(key);
-	char upper[PROFILE_KEY_SIZE];
+	char upper[PROFILE_KEY_SIZE] = "";
 
 	/* Where the case of letters makes no difference, these would be the same. */
 	for (size_t i = 0; !fault && i <= strlen(key); i++)

@@ -89,8 +89,8 @@ static int carry_out(struct service *service, struct profile *profile,
 }
 
 /*
- * Whatever kept the work from being done, it waits as after any other failure. What noted
- * its own failure is not due any more.
+ * Work that could not be done waits as after any other failure, whatever the cause. Work
+ * that noted its own failure is not due any more.
  */
 static void note_undone(struct service *service, struct profile *profile,
 			const struct oam_error *cause)

@@ -311,9 +311,9 @@ static struct json_object *next_config(struct service *service,
 }
 
 /*
- * A refresh that cannot even start failed as any other. What the caller asked for is his
- * own fault, and a failure that was met again before its pause is over says nothing new:
- * a line of history for each request would fill the store.
+ * Notes a refresh that cannot even start as a failure like any other, but for two: a
+ * fault in what the caller asked for, and the failure of before, met again while its
+ * pause lasts. A line of history for each such request would fill the store.
  */
 static void note_unstarted(struct run *run, const char *reason,
 			   const struct oam_error *cause)

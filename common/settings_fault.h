@@ -15,7 +15,7 @@ const char *settings_fault_path(const char *text);
 /* Any bytes in one line, without a blank at either end, where people do not see it. */
 const char *settings_fault_secret(const char *text);
 
-/* The same in UTF-8, as claims of a token are. */
+/* UTF-8 in one line, as claims of a token are, without a blank at either end. */
 const char *settings_fault_text(const char *text);
 
 /* A key or an id: what may stand in a header (RFC 9110, 5.5), and no blank or quote. */

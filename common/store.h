@@ -337,7 +337,7 @@ struct store_surplus {
 int store_assistant_surplus(struct store *store, const struct store_surplus *surplus,
 			    struct json_object **ids, struct oam_error *err);
 
-/* How many that are. */
+/* How many assistants store_assistant_surplus() would give. */
 int store_assistant_count_surplus(struct store *store,
 				  const struct store_surplus *surplus, int64_t *count,
 				  struct oam_error *err);

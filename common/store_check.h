@@ -37,16 +37,16 @@ int store_copy(sqlite3 *from, sqlite3 *to, struct oam_error *err);
 void store_harden(sqlite3 *db);
 
 /*
- * For one to a store of this version: its schema may call harmless functions alone
- * (sqlite.org/c3ref/c_dbconfig_defensive.html, TRUSTED_SCHEMA). Some versions of SQLite,
- * 3.40 among them, take their JSON functions for harmful, which our schema calls: with
- * them it stays trusted.
+ * For a connection to a store of this version: its schema may call only harmless
+ * functions (sqlite.org/c3ref/c_dbconfig_defensive.html, TRUSTED_SCHEMA). Some versions
+ * of SQLite, 3.40 among them, take their JSON functions for harmful. Our schema calls
+ * these, so with such a version it stays trusted.
  */
 void store_distrust_schema(sqlite3 *db);
 
 /*
- * And for a backup: its statements read tables alone, within bounds, and end with
- * SQLITE_INTERRUPT after *deadline (clock_monotonic()), which must outlive them.
+ * For a connection to a backup: its statements may only read tables, within bounds, and
+ * end with SQLITE_INTERRUPT after *deadline (clock_monotonic()), which must outlive them.
  */
 int store_harden_backup(sqlite3 *db, int64_t *deadline);
 

@@ -420,11 +420,14 @@ int store_copy(sqlite3 *from, sqlite3 *to, struct oam_error *err)
 
 	if (read_version(from, &version, err))
 		return -1;
-	/* In what order the rows come does not matter then. They are checked at the end. */
+	/*
+	 * Rows may then come before those that they refer to. All references are checked
+	 * at the end.
+	 */
 	execute(to, "PRAGMA foreign_keys = OFF", err);
 	execute(to, "BEGIN", err);
 	apply(to, 0, version, err);
-	/* They count assistants. */
+	/* The triggers would count assistants one by one; finish() counts them. */
 	sqlite3_db_config(to, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	if (error_result(err) == 0 && walk_tables(&walk) == 0)
 		check_together(&walk);

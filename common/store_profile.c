@@ -284,7 +284,10 @@ int store_profile_remove(struct store *store, int64_t profile, int64_t now,
 int store_profile_publish_at(struct store *store, int64_t profile, int64_t at,
 			     struct oam_error *err)
 {
-	/* Never the same as before: who publishes now notices that it is due again. */
+	/*
+	 * Never the value of before: so whoever publishes now notices that it is due
+	 * again.
+	 */
 	return set_integer(store,
 			   "UPDATE profile SET publish_at = ?1 + (publish_at = ?1), "
 			   "publish_failures = 0, publish_error = NULL "

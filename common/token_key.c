@@ -173,7 +173,7 @@ static int load_public_keys(const struct settings *settings, struct token_keys *
 	return error_result(err);
 }
 
-/* The same error with the place where its setting stands. */
+/* Makes *err of *cause, with the place of the setting before the message. */
 static int name_the_place(const struct settings *settings, const struct oam_error *cause,
 			  struct oam_error *err)
 {

@@ -48,7 +48,7 @@ struct upstream_remover {
 	void *context;
 };
 
-/* Over HTTP so many removals at most are allowed and not done yet. */
+/* Over HTTP, how many removals at most have begun and are not done. */
 #define UPSTREAM_REMOVALS_MAX 8
 
 struct upstream {

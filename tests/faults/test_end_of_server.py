@@ -1,5 +1,6 @@
 """However a web server ends, the programs that it started end too; those of a spawner stay."""
 
+import contextlib
 import os
 import pathlib
 import random
@@ -57,7 +58,8 @@ def site():
         finally:
             site.stop()
             for pid in servers(site) + site.processes():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it may end by itself
+                    os.kill(pid, signal.SIGKILL)
 
 
 def kill_server(site, how=signal.SIGKILL):

@@ -375,6 +375,24 @@ def test_doctor(quiet_site):
     assert [f["check"] for f in findings if not f["ok"]] == [".env"]
 
 
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        ({"JWT_SECRET": "correct-horse-battery-staple-correct"}, "can be guessed"),
+        ({"OAM_JWT_ALG": "RS256", "OAM_JWT_PUBLIC_KEY": "missing.pem"}, "the file cannot be read"),
+        ({"JWT_SECRET_PREVIOUS": "short"}, "JWT_SECRET_PREVIOUS is too short"),
+    ],
+)
+def test_doctor_says_what_is_wrong_with_the_keys(make_site, settings, says):
+    """And nothing of JWT_SECRET where that is not at fault."""
+    site = make_site(settings, start=False)
+    findings = json.loads(site.oam("doctor", "--json", check=False).stdout)
+    (key,) = [f for f in findings if f["check"] == "token key"]
+    assert not key["ok"] and says in key["advice"]
+    words = key["finding"] + key["advice"]
+    assert words.count("openssl rand") == (0 if "OAM_JWT_ALG" in settings else 1)
+
+
 def test_doctor_on_a_dead_server(make_site):
     site = make_site({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, start=False)
     site.env_file.chmod(0o600)
@@ -398,6 +416,8 @@ def test_doctor_without_a_store(make_site):
         (["xyzzy"], "no command 'xyzzy'"),
         (["current", "extra"], "usage: oam current"),
         (["current", "--all"], "does not take --all"),
+        (["current", "--limit", "5"], "does not take --limit"),
+        (["current", "-y"], "does not take --yes"),
         (["current", "--nonsense"], "--help"),
         (["delete"], "usage: oam delete ID"),
         (["refresh", "--set", "name"], "--set must be FIELD=VALUE"),

@@ -672,3 +672,37 @@ def test_services_are_confined(unit):
     exposure = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
     assert exposure, done.stdout + done.stderr
     assert float(exposure.group(1)) <= 2.0, done.stdout
+
+
+# ---- deploy/oam-fcgi ----
+
+SLOW_TO_END = """#!/bin/sh
+trap 'touch asked; while [ ! -e may-end ]; do sleep 0.05; done; exit' TERM
+touch runs
+while :; do sleep 0.05; done
+"""
+
+
+def test_a_second_signal_leaves_no_socket():
+    """While a program finishes its request."""
+    with tempfile.TemporaryDirectory(prefix="oam-test-") as name:
+        site = FrontEnd(name)
+        folder, programs = site.folder, site.folder / "programs"
+        programs.mkdir()
+        (programs / "slow").write_text(SLOW_TO_END)
+        (programs / "slow").chmod(0o755)
+        site.own()
+        site.log_file = open(site.log, "ab")
+        starter = site.popen(
+            [ROOT / "deploy" / "oam-fcgi"], OAM_PROGRAMS=str(programs), OAM_RUN=str(site.run)
+        )
+        try:
+            eventually(lambda: (folder / "runs").exists())
+            starter.terminate()
+            eventually(lambda: (folder / "asked").exists())
+            starter.terminate()
+            time.sleep(0.2)  # a script that it ends is gone by then
+        finally:
+            (folder / "may-end").touch()
+        assert starter.wait(30) == 0, site.log.read_text()
+        assert list(site.run.iterdir()) == []

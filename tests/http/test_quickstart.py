@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -23,6 +24,7 @@ class Run:
                 **SANITIZER_ENV,
                 "PORT": str(self.port),
                 "STATE_DIR": str(state),
+                "TMPDIR": str(state.parent),
                 "B": str(BUILD),
                 **extra,
             },
@@ -128,9 +130,43 @@ def test_a_kill_leaves_nobody(start, state, who):
     eventually(lambda: not family(state))
 
 
+def status_of(pid, field):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return re.search(rf"^{field}:\s*(\w+)", text, re.M)[1]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_leaves_nothing_undone(start, state, how):
+    """make sends SIGTERM once more, and who is impatient presses Ctrl-C once more."""
+    run = start().ready()
+    (server,) = family(state, server=True)
+    os.kill(server, signal.SIGSTOP)  # so that the script is not done before the second one
+    try:
+        eventually(lambda: status_of(server, "State") == "T")
+        run.process.send_signal(how)
+        eventually(lambda: int(status_of(server, "ShdPnd"), 16) >> (signal.SIGTERM - 1) & 1)
+        run.process.send_signal(how)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert run.process.wait(30) == 0
+    assert not list(state.parent.glob("oam-run.*"))
+    eventually(lambda: not family(state))
+
+
 def test_as_plain_cgi(start):
     run = start(CGI="1").ready()
     assert "asst_" in paste(run, "current")
+    assert run.stop() == 0
+
+
+def test_a_proxy_is_not_asked_for_this_machine(start):
+    """Its answer, or that it cannot be reached, says nothing about the port."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        run = start(http_proxy=url, all_proxy=url).ready()
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
     assert run.stop() == 0
 
 

@@ -24,6 +24,25 @@ static int fail_silently(struct service *service, const struct request *request,
 	return -1;
 }
 
+static int fail_busy(struct service *service, const struct request *request,
+		     struct json_writer *data, struct oam_error *err)
+{
+	(void)service;
+	(void)request;
+	(void)data;
+	return error_set(err, STORE_BUSY, NULL);
+}
+
+static int run_out_of_memory(struct service *service, const struct request *request,
+			     struct json_writer *data, struct oam_error *err)
+{
+	(void)service;
+	(void)request;
+	(void)err;
+	data->failed = true;
+	return 0;
+}
+
 static int succeed(struct service *service, const struct request *request,
 		   struct json_writer *data, struct oam_error *err)
 {
@@ -49,6 +68,8 @@ static int open_silently(const struct settings *settings, struct service **servi
 
 static const struct endpoint good = { ENDPOINT(service_open_store, succeed) };
 static const struct endpoint silent = { ENDPOINT(service_open_store, fail_silently) };
+static const struct endpoint busy = { ENDPOINT(service_open_store, fail_busy) };
+static const struct endpoint poor = { ENDPOINT(service_open_store, run_out_of_memory) };
 static const struct endpoint closed = { ENDPOINT(open_silently, succeed) };
 static const struct endpoint openai = { ENDPOINT(service_open_store, succeed),
 					.path = "/v1/assistants",
@@ -193,6 +214,25 @@ static void test_a_failure_without_an_error_is_internal(void **state)
 	expect_text(answer.body, "{\"error\":{\"message\":\"Internal error.\"");
 }
 
+static void test_the_log_of_an_error_adds_nothing(void **state)
+{
+	(void)state;
+	run(&busy, "GET", OWN_PATH, NULL, NULL);
+	expect_text(answer.text, "Status: 503 ");
+	expect_text(answer.said, "code=store_busy");
+	assert_null(strstr(answer.said, "did not say why"));
+}
+
+static void test_an_answer_without_memory_is_logged_as_that(void **state)
+{
+	(void)state;
+	run(&poor, "GET", OWN_PATH, NULL, NULL);
+	expect_text(answer.text, "Status: 500 ");
+	expect_text(answer.body, "\"message\":\"Out of memory.\"");
+	expect_text(answer.said, "code=internal_error");
+	expect_text(answer.said, "Out of memory.");
+}
+
 static void test_who_cannot_start_speaks_as_the_path_does(void **state)
 {
 	(void)state;
@@ -259,6 +299,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_success),
 		cmocka_unit_test(test_a_failure_without_an_error_is_internal),
+		cmocka_unit_test(test_the_log_of_an_error_adds_nothing),
+		cmocka_unit_test(test_an_answer_without_memory_is_logged_as_that),
 		cmocka_unit_test(test_who_cannot_start_speaks_as_the_path_does),
 		cmocka_unit_test(test_who_cannot_start_answers_head_without_a_body),
 		cmocka_unit_test(test_a_renewal_without_a_server_does_nothing),
