@@ -116,7 +116,7 @@ static int add_key(struct token_keys *keys, const char **at, const char *begin,
 		return -1;
 	errno = 0;
 	*at = end;
-	if (end && token_openssl_fits(keys->algorithm, key))
+	if (end && token_openssl_read(keys->algorithm, key))
 		return 0;
 	if (errno == ENOMEM)
 		return error_set(err, NO_MEMORY, NULL);
@@ -196,6 +196,7 @@ void token_keys_free(struct token_keys *keys)
 			explicit_bzero(key->text, key->length);
 		free(key->text);
 		free(key->kid);
+		token_openssl_release(key);
 	}
 	*keys = (struct token_keys){ 0 };
 }

@@ -25,18 +25,6 @@ static int no_password(char *buffer, int size, int for_writing, void *context)
 	return -1;
 }
 
-/* NULL when it is none. */
-static EVP_PKEY *read_key(const struct token_key *key)
-{
-	BIO *bio = BIO_new_mem_buf(key->text, (int)key->length);
-	EVP_PKEY *public_key = NULL;
-
-	if (bio)
-		public_key = PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL);
-	BIO_free(bio);
-	return public_key;
-}
-
 static bool fits(EVP_PKEY *key, const struct token_algorithm *algorithm)
 {
 	char curve[64];
@@ -49,15 +37,23 @@ static bool fits(EVP_PKEY *key, const struct token_algorithm *algorithm)
 	       strcmp(curve, algorithm->curve) == 0;
 }
 
-bool token_openssl_fits(const struct token_algorithm *algorithm,
-			const struct token_key *key)
+bool token_openssl_read(const struct token_algorithm *algorithm, struct token_key *key)
 {
-	EVP_PKEY *public_key = read_key(key);
-	bool good = public_key && fits(public_key, algorithm);
+	BIO *bio = BIO_new_mem_buf(key->text, (int)key->length);
+	bool good;
 
-	EVP_PKEY_free(public_key);
+	if (bio)
+		key->public_key = PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL);
+	BIO_free(bio);
+	good = key->public_key && fits(key->public_key, algorithm);
 	ERR_clear_error();
 	return good;
+}
+
+void token_openssl_release(struct token_key *key)
+{
+	EVP_PKEY_free(key->public_key);
+	key->public_key = NULL;
 }
 
 static int check_hmac(const struct token_algorithm *algorithm,
@@ -144,13 +140,7 @@ static int check_public(const struct token_algorithm *algorithm, EVP_PKEY *key,
 int token_openssl_check(const struct token_algorithm *algorithm,
 			const struct token_key *key, const struct token_parts *token)
 {
-	EVP_PKEY *public_key;
-	int good;
-
 	if (algorithm->family == TOKEN_HMAC)
 		return check_hmac(algorithm, key, token);
-	public_key = read_key(key);
-	good = public_key ? check_public(algorithm, public_key, token) : -1;
-	EVP_PKEY_free(public_key);
-	return good;
+	return check_public(algorithm, key->public_key, token);
 }

@@ -8,12 +8,13 @@
 #include "token_signature.h"
 
 /*
- * True when the key is one in PEM form that the algorithm takes: RS wants RSA of 2048 bits or
- * more (RFC 7518, 3.3), ES its curve (3.4). When memory runs out it is false, and errno is
- * ENOMEM.
+ * Reads the key's text into key->public_key, which costs ten times as much as to check a
+ * signature with it. False when it is not one in PEM form that the algorithm takes: RS wants
+ * RSA of 2048 bits or more (RFC 7518, 3.3), ES its curve (3.4). When memory runs out it is
+ * false, too, and errno is ENOMEM. Release with token_openssl_release() in any case.
  */
-bool token_openssl_fits(const struct token_algorithm *algorithm,
-			const struct token_key *key);
+bool token_openssl_read(const struct token_algorithm *algorithm, struct token_key *key);
+void token_openssl_release(struct token_key *key);
 
 /*
  * 1 when the token has the key's signature, 0 when not, -1 when OpenSSL could not tell. It may

@@ -25,6 +25,7 @@ struct token_key {
 	char *kid;  /* NULL: it has none */
 	char *text; /* HMAC: the secret; RSA and EC: the public key in PEM form */
 	size_t length;
+	struct evp_pkey_st *public_key; /* RSA and EC: the same, as OpenSSL has it */
 };
 
 /* A token and what is read of it before its signature is checked. */
