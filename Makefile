@@ -54,7 +54,7 @@ override CFLAGS   += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) \
                      -ffunction-sections -fdata-sections -fPIC -fvisibility=hidden
 override CPPFLAGS += -D_GNU_SOURCE -DOAM_VERSION='"$(VERSION)"' -Icommon
 override LDFLAGS  += -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
-LDLIBS             = -lfcgi -lcurl -lcrypto -ljson-c -lsqlite3 -lm
+LDLIBS             = -lfcgi -lcurl -ljwt -lcrypto -ljson-c -lsqlite3 -lm
 
 # Where `make install` puts things.
 PREFIX     ?= /usr/local

@@ -49,18 +49,25 @@ static int invalid(struct oam_error *err, const char *reason)
 	return error_set(err, TOKEN_INVALID, NULL, reason);
 }
 
-/* Decodes one segment that must be a JSON object. */
-static int decode_object(const char *segment, size_t length, const char *what,
-			 struct json_object **object, struct oam_error *err)
+/* Decodes a part of the token; `out` needs TOKEN_MAX + 1 bytes. */
+static int decode(const char *part, size_t length, const char *what, char *out,
+		  size_t *out_length, struct oam_error *err)
 {
-	char text[TOKEN_MAX + 1];
-	ssize_t decoded = token_base64_decode(segment, length, text);
-	struct oam_error cause = { 0 };
+	ssize_t decoded = token_base64_decode(part, length, out);
 
-	*object = NULL;
 	if (decoded < 0)
 		return invalid(err, what);
-	if (json_read(text, (size_t)decoded, object, &cause))
+	*out_length = (size_t)decoded;
+	return 0;
+}
+
+/* Reads a text that must be a JSON object. */
+static int read_object(const char *text, size_t length, const char *what,
+		       struct json_object **object, struct oam_error *err)
+{
+	struct oam_error cause = { 0 };
+
+	if (json_read(text, length, object, &cause))
 		return cause.code == OAM_E_NO_MEMORY ? error_set(err, NO_MEMORY, NULL)
 						     : invalid(err, what);
 	if (json_object_is_type(*object, json_type_object))
@@ -83,36 +90,55 @@ static bool is_text(struct json_object *value, const char **text)
  * RFC 7515, 4.1.9: a media type, of which "application/" may be left out, without regard to
  * case. It is a JWT (RFC 7519, 5.1) or, more closely, an access token (RFC 9068, 2.1).
  */
-static bool is_token_type(struct json_object *typ)
+static bool is_token_type(struct json_object *typ, bool *is_plain)
 {
 	static const char application[] = "application/";
 	const char *text;
 
 	if (!is_text(typ, &text))
 		return false;
+	*is_plain = strcasecmp(text, "JWT") == 0;
 	if (strncasecmp(text, application, strlen(application)) == 0)
 		text += strlen(application);
 	return strcasecmp(text, "JWT") == 0 || strcasecmp(text, "at+jwt") == 0;
 }
 
-/* RFC 8725, 3.1 and 3.11; RFC 7515, 4.1.4 and 4.1.11. *kid is borrowed, or NULL. */
+/* RFC 8725, 3.1 and 3.11; RFC 7515, 4.1.4 and 4.1.11. parts->kid is borrowed. */
 static int check_header(const struct token_verifier *verifier, struct json_object *header,
-			const char **kid, struct oam_error *err)
+			struct token_parts *parts, struct oam_error *err)
 {
 	struct json_object *member;
 	const char *alg;
 
-	*kid = NULL;
 	if (!is_text(json_member(header, "alg"), &alg) ||
 	    strcmp(alg, verifier->keys.algorithm->name) != 0)
 		return invalid(err, "its algorithm is not the configured one");
 	if (json_object_object_get_ex(header, "crit", NULL))
 		return invalid(err, "it has critical extensions");
-	if (json_object_object_get_ex(header, "typ", &member) && !is_token_type(member))
+	parts->is_plain = true;
+	if (json_object_object_get_ex(header, "typ", &member) &&
+	    !is_token_type(member, &parts->is_plain))
 		return invalid(err, "its type is not JWT");
-	if (json_object_object_get_ex(header, "kid", &member) && !is_text(member, kid))
+	if (json_object_object_get_ex(header, "kid", &member) &&
+	    !is_text(member, &parts->kid))
 		return invalid(err, "its 'kid' is not a string");
 	return 0;
+}
+
+/* *header is set also after a failure; the caller releases it. */
+static int read_header(const struct token_verifier *verifier, const char *part,
+		       size_t length, struct json_object **header,
+		       struct token_parts *parts, struct oam_error *err)
+{
+	static const char what[] = "its header is malformed";
+	char text[TOKEN_MAX + 1];
+	size_t text_length;
+
+	*header = NULL;
+	if (decode(part, length, what, text, &text_length, err) ||
+	    read_object(text, text_length, what, header, err))
+		return -1;
+	return check_header(verifier, *header, parts, err);
 }
 
 /* A NumericDate (RFC 7519, 2) in ms. 1 when there, 0 when not, -1 when not a number. */
@@ -207,32 +233,33 @@ static int check_claims(const struct token_verifier *verifier, struct json_objec
 }
 
 /*
- * What of a token does not change with time: its form, header and signature. The claims are
- * read only when the signature is good, so that strangers cannot have us read them.
+ * What of a token does not change with time: its form, header and signature. Our reader sees
+ * the claims only when the signature is good. libjwt reads them before, so what it gets is in
+ * base64url for sure: of an empty part it reads beyond the end.
  */
 static int read_signed(const struct token_verifier *verifier, const char *token,
 		       struct json_object **claims, struct oam_error *err)
 {
+	static const char what[] = "its claims are malformed";
 	const char *payload = strchr(token, '.');
 	const char *dot = payload ? strchr(payload + 1, '.') : NULL;
+	char signature[TOKEN_MAX + 1], text[TOKEN_MAX + 1];
+	struct token_parts parts = { .text = token, .signature = signature };
 	struct json_object *header = NULL;
-	char signature[TOKEN_MAX + 1];
-	ssize_t length;
-	const char *kid;
+	size_t length;
 
 	*claims = NULL;
 	if (!dot)
 		return invalid(err, "it does not have three parts");
-	length = token_base64_decode(dot + 1, strlen(dot + 1), signature);
-	if (length < 0)
-		return invalid(err, "its signature is not base64url");
-	if (decode_object(token, (size_t)(payload - token), "its header is malformed",
-			  &header, err) == 0 &&
-	    check_header(verifier, header, &kid, err) == 0 &&
-	    token_keys_check(&verifier->keys, kid, token, (size_t)(dot - token),
-			     signature, (size_t)length, err) == 0)
-		decode_object(payload + 1, (size_t)(dot - payload) - 1,
-			      "its claims are malformed", claims, err);
+	parts.signed_length = (size_t)(dot - token);
+	if (decode(dot + 1, strlen(dot + 1), "its signature is not base64url", signature,
+		   &parts.signature_length, err) ||
+	    decode(payload + 1, (size_t)(dot - payload) - 1, what, text, &length, err))
+		return -1;
+	if (read_header(verifier, token, (size_t)(payload - token), &header, &parts,
+			err) == 0 &&
+	    token_keys_check(&verifier->keys, &parts, err) == 0)
+		read_object(text, length, what, claims, err);
 	json_object_put(header);
 	return error_result(err);
 }
@@ -282,36 +309,6 @@ bool token_may_manage(const struct token_verifier *verifier, struct json_object 
 		scope_has(json_member(claims, name), wanted));
 }
 
-/* header.claims.signature, malloc'd. */
-static int encode(const struct token_keys *keys, const char *claims, char **token,
-		  struct oam_error *err)
-{
-	unsigned char mac[TOKEN_MAC_MAX];
-	char header[64], *end, *text;
-	size_t header_length, size;
-
-	header_length = (size_t)snprintf(header, sizeof(header),
-					 "{\"alg\":\"%s\",\"typ\":\"JWT\"}",
-					 keys->algorithm->name);
-	size = TOKEN_BASE64_LENGTH(header_length) + TOKEN_BASE64_LENGTH(strlen(claims)) +
-	       TOKEN_BASE64_LENGTH(sizeof(mac)) + sizeof("..");
-	text = malloc(size);
-	if (!text)
-		return error_set(err, NO_MEMORY, NULL);
-	end = token_base64_encode(header, header_length, text);
-	*end++ = '.';
-	end = token_base64_encode(claims, strlen(claims), end);
-	if (token_signature_make(keys->algorithm, &keys->keys[0], text,
-				 (size_t)(end - text), mac, err)) {
-		free(text);
-		return -1;
-	}
-	*end++ = '.';
-	token_base64_encode(mac, keys->algorithm->size, end);
-	*token = text;
-	return 0;
-}
-
 int token_sign(const struct settings *settings, struct json_object *claims, char **token,
 	       struct oam_error *err)
 {
@@ -328,7 +325,7 @@ int token_sign(const struct settings *settings, struct json_object *claims, char
 	if (!text)
 		return error_set(err, NO_MEMORY, NULL);
 	if (token_keys_load(settings, &keys, err) == 0)
-		encode(&keys, text, token, err);
+		token_signature_make(algorithm, &keys.keys[0], text, token, err);
 	token_keys_free(&keys);
 	return error_result(err);
 }

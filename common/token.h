@@ -2,7 +2,8 @@
  * token: JSON Web Tokens (RFC 7515, 7519), checked the way RFC 8725 asks for.
  *
  * One algorithm is accepted, the configured one; the key never comes from the token. A
- * token must have a numeric `exp` in the future. OpenSSL checks signatures.
+ * token must have a numeric `exp` in the future. token_signature.h tells which library
+ * checks signatures.
  */
 #ifndef OAM_TOKEN_H
 #define OAM_TOKEN_H

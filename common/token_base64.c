@@ -1,10 +1,5 @@
 #include "token_base64.h"
 
-#include <string.h>
-
-static const char digits[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 static int digit_value(char c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -38,20 +33,4 @@ ssize_t token_base64_decode(const char *text, size_t length, char *out)
 	}
 	out[done] = '\0';
 	return bits == 0 ? (ssize_t)done : -1;
-}
-
-char *token_base64_encode(const void *bytes, size_t length, char *out)
-{
-	const unsigned char *byte = bytes;
-	unsigned int bits = 0, held = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		bits = (bits << 8 | byte[i]) & 0xFFFF;
-		for (held += 8; held >= 6; held -= 6)
-			*out++ = digits[bits >> (held - 6) & 63];
-	}
-	if (held > 0)
-		*out++ = digits[bits << (6 - held) & 63];
-	*out = '\0';
-	return out;
 }

@@ -4,17 +4,11 @@
 
 #include <sys/types.h>
 
-/* Characters that `length` bytes take, without the '\0'. */
-#define TOKEN_BASE64_LENGTH(length) (((length)*4 + 2) / 3)
-
 /*
  * Decodes strictly: no other characters, no impossible length, no bits left over that are
  * not zero. `out` needs length + 1 bytes and gets a '\0' at its end. The decoded length, or
  * -1.
  */
 ssize_t token_base64_decode(const char *text, size_t length, char *out);
-
-/* `out` needs TOKEN_BASE64_LENGTH(length) + 1 bytes. Gives the end, where the '\0' is. */
-char *token_base64_encode(const void *bytes, size_t length, char *out);
 
 #endif

@@ -1,16 +1,15 @@
 #include "token_key.h"
 
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
+#include "token_openssl.h"
 #include "token_secret.h"
 
-#define FILE_MAX     (64 * 1024UL)
-#define RSA_MIN_BITS 2048
+#define FILE_MAX (64 * 1024UL)
 
 static const char pem_any[] = "-----BEGIN ";
 static const char pem_begin[] = "-----BEGIN PUBLIC KEY-----";
@@ -23,10 +22,10 @@ static int load_secret(struct token_keys *keys, const char *name, const char *se
 
 	if (token_secret_check(name, secret, keys->algorithm, err))
 		return -1;
-	key->secret = strdup(secret);
-	if (!key->secret)
+	key->text = strdup(secret);
+	if (!key->text)
 		return error_set(err, NO_MEMORY, NULL);
-	key->secret_length = strlen(secret);
+	key->length = strlen(secret);
 	keys->count++;
 	return 0;
 }
@@ -42,45 +41,14 @@ static int load_secrets(const struct settings *settings, struct token_keys *keys
 			   err);
 }
 
-static bool fits(EVP_PKEY *key, const struct token_algorithm *algorithm)
+/* Where the public key in PEM form ends that begins at `begin`. NULL when it is none. */
+static const char *find_end(const char *begin)
 {
-	char curve[64];
+	const char *end = strncmp(begin, pem_begin, strlen(pem_begin)) == 0
+				  ? strstr(begin, pem_end)
+				  : NULL;
 
-	if (algorithm->family == TOKEN_RSA)
-		return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
-		       EVP_PKEY_get_bits(key) >= RSA_MIN_BITS;
-	return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-	       EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) == 1 &&
-	       strcmp(curve, algorithm->curve) == 0;
-}
-
-/* OpenSSL would ask the terminal for the password of an encrypted key. */
-static int no_password(char *buffer, int size, int for_writing, void *context)
-{
-	(void)buffer;
-	(void)size;
-	(void)for_writing;
-	(void)context;
-	return -1;
-}
-
-/* The key that begins at `begin`. NULL when it is none; *end is where it ends. */
-static EVP_PKEY *read_key(const char *begin, const char **end)
-{
-	EVP_PKEY *key = NULL;
-	BIO *bio;
-
-	*end = strncmp(begin, pem_begin, strlen(pem_begin)) == 0 ? strstr(begin, pem_end)
-								 : NULL;
-	if (!*end)
-		return NULL;
-	*end += strlen(pem_end);
-	bio = BIO_new_mem_buf(begin, (int)(*end - begin));
-	if (bio)
-		key = PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL);
-	BIO_free(bio);
-	ERR_clear_error();
-	return key;
+	return end ? end + strlen(pem_end) : NULL;
 }
 
 /* The id in the last line `kid: NAME` from `text` to `end`, borrowed; *length 0: none. */
@@ -114,13 +82,28 @@ static int refuse(const char *reason, struct oam_error *err)
 	return error_set(err, SETTING, "OAM_JWT_PUBLIC_KEY", text);
 }
 
-/* Adds the key that begins at `begin`; its id is in the text from *at on. */
+/* Copies the key from `begin` to `end`, and its id, which is in the text from `at` on. */
+static int copy_key(struct token_key *key, const char *at, const char *begin,
+		    const char *end, struct oam_error *err)
+{
+	size_t kid_length;
+	const char *kid = find_kid(at, begin, &kid_length);
+
+	key->length = (size_t)(end - begin);
+	key->text = strndup(begin, key->length);
+	if (kid_length > 0)
+		key->kid = strndup(kid, kid_length);
+	if (!key->text || (kid_length > 0 && !key->kid))
+		return error_set(err, NO_MEMORY, NULL);
+	return 0;
+}
+
+/* Adds the key that begins at `begin`, and has *at behind it. */
 static int add_key(struct token_keys *keys, const char **at, const char *begin,
 		   struct oam_error *err)
 {
 	struct token_key *key = &keys->keys[keys->count];
-	const char *kid, *end;
-	size_t kid_length;
+	const char *end = find_end(begin);
 	char reason[160];
 
 	if (keys->count == TOKEN_KEYS_MAX) {
@@ -129,17 +112,14 @@ static int add_key(struct token_keys *keys, const char **at, const char *begin,
 		return refuse(reason, err);
 	}
 	keys->count++;
+	if (end && copy_key(key, *at, begin, end, err))
+		return -1;
 	errno = 0;
-	kid = find_kid(*at, begin, &kid_length);
-	if (kid_length > 0)
-		key->kid = strndup(kid, kid_length);
-	key->public_key = read_key(begin, &end);
+	*at = end;
+	if (end && token_openssl_read(keys->algorithm, key))
+		return 0;
 	if (errno == ENOMEM)
 		return error_set(err, NO_MEMORY, NULL);
-	if (end)
-		*at = end;
-	if (key->public_key && fits(key->public_key, keys->algorithm))
-		return 0;
 	snprintf(reason, sizeof(reason),
 		 "key %zu of the file is not a public key in PEM form for OAM_JWT_ALG "
 		 "(RS: 2048 bits or more; ES: its curve)",
@@ -212,17 +192,16 @@ void token_keys_free(struct token_keys *keys)
 	for (size_t i = 0; i < keys->count; i++) {
 		struct token_key *key = &keys->keys[i];
 
-		if (key->secret)
-			explicit_bzero(key->secret, key->secret_length);
-		free(key->secret);
+		if (key->text)
+			explicit_bzero(key->text, key->length);
+		free(key->text);
 		free(key->kid);
-		EVP_PKEY_free(key->public_key);
+		token_openssl_release(key);
 	}
 	*keys = (struct token_keys){ 0 };
 }
 
-int token_keys_check(const struct token_keys *keys, const char *kid, const char *text,
-		     size_t length, const char *signature, size_t signature_length,
+int token_keys_check(const struct token_keys *keys, const struct token_parts *token,
 		     struct oam_error *err)
 {
 	bool tried = false;
@@ -231,11 +210,10 @@ int token_keys_check(const struct token_keys *keys, const char *kid, const char 
 		const struct token_key *key = &keys->keys[i];
 		int good;
 
-		if (kid && key->kid && strcmp(kid, key->kid) != 0)
+		if (token->kid && key->kid && strcmp(token->kid, key->kid) != 0)
 			continue;
 		tried = true;
-		good = token_signature_check(keys->algorithm, key, text, length,
-					     signature, signature_length, err);
+		good = token_signature_check(keys->algorithm, key, token, err);
 		if (good)
 			return good < 0 ? -1 : 0;
 	}

@@ -35,11 +35,10 @@ int token_keys_load(const struct settings *settings, struct token_keys *keys,
 void token_keys_free(struct token_keys *keys);
 
 /*
- * Checks the signature of a text: TOKEN_INVALID when it is of none of the keys. A key is
- * passed over when it has an id and `kid` (may be NULL) is another.
+ * Checks a token's signature: TOKEN_INVALID when it is of none of the keys. A key is passed
+ * over when it has an id and the token's `kid` is another.
  */
-int token_keys_check(const struct token_keys *keys, const char *kid, const char *text,
-		     size_t length, const char *signature, size_t signature_length,
+int token_keys_check(const struct token_keys *keys, const struct token_parts *token,
 		     struct oam_error *err);
 
 #endif

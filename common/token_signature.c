@@ -1,12 +1,11 @@
 #include "token_signature.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/ecdsa.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <jwt.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "token_openssl.h"
 
 static const struct token_algorithm algorithms[] = {
 	{ "HS256", TOKEN_HMAC, "SHA256", 32, NULL },
@@ -28,126 +27,104 @@ const struct token_algorithm *token_algorithm_find(const char *name)
 	return NULL;
 }
 
-int token_signature_make(const struct token_algorithm *algorithm,
-			 const struct token_key *key, const char *text, size_t length,
-			 unsigned char mac[TOKEN_MAC_MAX], struct oam_error *err)
+/*
+ * libjwt succeeds without a look at the signature when it has no key: when the key is empty,
+ * or there was no memory for a copy of it. The algorithm is JWT_ALG_NONE then.
+ */
+static int check_plain(const struct token_algorithm *algorithm,
+		       const struct token_key *key, const char *text)
 {
-	const EVP_MD *hash = EVP_get_digestbyname(algorithm->hash);
+	jwt_t *jwt = NULL;
+	int good = jwt_decode(&jwt, text, (const unsigned char *)key->text,
+			      (int)key->length) == 0 &&
+		   jwt && jwt_get_alg(jwt) == jwt_str_alg(algorithm->name);
 
-	if (!hash || !HMAC(hash, key->secret, (int)key->secret_length,
-			   (const unsigned char *)text, length, mac, NULL))
-		return error_set(err, NO_MEMORY, NULL);
-	return 0;
-}
-
-int token_signature_prepare(struct oam_error *err)
-{
-	static char secret[] = "only to have it loaded";
-	const struct token_key key = { .secret = secret, .secret_length = 22 };
-	unsigned char mac[TOKEN_MAC_MAX];
-
-	errno = 0;
-	if (token_signature_make(&algorithms[0], &key, "", 0, mac, err))
-		return -1;
-	return errno == ENOMEM ? error_set(err, NO_MEMORY, NULL) : 0;
-}
-
-static int check_hmac(const struct token_algorithm *algorithm,
-		      const struct token_key *key, const char *text, size_t length,
-		      const char *signature, size_t signature_length,
-		      struct oam_error *err)
-{
-	unsigned char mac[TOKEN_MAC_MAX];
-	int good;
-
-	if (signature_length != algorithm->size)
-		return 0;
-	if (token_signature_make(algorithm, key, text, length, mac, err))
-		return -1;
-	good = CRYPTO_memcmp(mac, signature, signature_length) == 0;
-	explicit_bzero(mac, sizeof(mac));
+	jwt_free(jwt);
 	return good;
 }
 
 /*
- * The two numbers r and s of RFC 7518, 3.4, in the form that OpenSSL wants: *der is OpenSSL's,
- * the length is returned; 0 when they are not as long as they must be, -1 without memory.
+ * Without memory, libjwt may compare the signature with what the stack holds: it does not
+ * see that OpenSSL made no HMAC. Only errno tells; whatever the answer was, it counts for
+ * nothing then. But malloc() also sets errno when it finds no room where it looks first, and
+ * then finds some elsewhere. That room is still there the second time: so ask twice.
  */
-static int encode_numbers(const struct token_algorithm *algorithm, const char *signature,
-			  size_t signature_length, unsigned char **der)
-{
-	const unsigned char *bytes = (const unsigned char *)signature;
-	int size = (int)algorithm->size, length = -1;
-	ECDSA_SIG *pair;
-	BIGNUM *r, *s;
-
-	if (signature_length != 2 * algorithm->size)
-		return 0;
-	pair = ECDSA_SIG_new();
-	r = BN_bin2bn(bytes, size, NULL);
-	s = BN_bin2bn(bytes + size, size, NULL);
-	if (pair && r && s && ECDSA_SIG_set0(pair, r, s) == 1) {
-		length = i2d_ECDSA_SIG(pair, der);
-	} else {
-		BN_free(r);
-		BN_free(s);
-	}
-	ECDSA_SIG_free(pair);
-	return length > 0 ? length : -1;
-}
-
-/* 1, 0, or -1 when OpenSSL could not do it. */
-static int check_with(const struct token_algorithm *algorithm, EVP_PKEY *key,
-		      const char *text, size_t length, const unsigned char *signature,
-		      size_t signature_length)
-{
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	int good = -1;
-
-	/* RSA's padding is PKCS #1 v1.5 when nothing else is said, as RFC 7518, 3.3 has it. */
-	if (context &&
-	    EVP_DigestVerifyInit(context, NULL, EVP_get_digestbyname(algorithm->hash),
-				 NULL, key) == 1)
-		good = EVP_DigestVerify(context, signature, signature_length,
-					(const unsigned char *)text, length) == 1;
-	EVP_MD_CTX_free(context);
-	return good;
-}
-
-/* OpenSSL says of a bad signature and of a lack of memory the same; errno tells them apart. */
-static int check_public(const struct token_algorithm *algorithm,
-			const struct token_key *key, const char *text, size_t length,
-			const char *signature, size_t signature_length,
-			struct oam_error *err)
-{
-	unsigned char *der = NULL;
-	int der_length, good;
-
-	errno = 0;
-	if (algorithm->family == TOKEN_RSA) {
-		good = check_with(algorithm, key->public_key, text, length,
-				  (const unsigned char *)signature, signature_length);
-	} else {
-		der_length = encode_numbers(algorithm, signature, signature_length, &der);
-		good = der_length <= 0 ? der_length
-				       : check_with(algorithm, key->public_key, text,
-						    length, der, (size_t)der_length);
-		OPENSSL_free(der);
-	}
-	ERR_clear_error();
-	if (good < 0 || errno == ENOMEM)
-		return error_set(err, NO_MEMORY, NULL);
-	return good;
-}
-
 int token_signature_check(const struct token_algorithm *algorithm,
-			  const struct token_key *key, const char *text, size_t length,
-			  const char *signature, size_t signature_length,
+			  const struct token_key *key, const struct token_parts *token,
 			  struct oam_error *err)
 {
-	if (algorithm->family == TOKEN_HMAC)
-		return check_hmac(algorithm, key, text, length, signature,
-				  signature_length, err);
-	return check_public(algorithm, key, text, length, signature, signature_length,
-			    err);
+	for (int attempt = 0; attempt < 2; attempt++) {
+		int good, cause;
+
+		errno = 0;
+		good = token->is_plain ? check_plain(algorithm, key, token->text)
+				       : token_openssl_check(algorithm, key, token);
+		cause = errno;
+		token_openssl_forget_errors();
+		if (good >= 0 && cause != ENOMEM)
+			return good;
+	}
+	return error_set(err, NO_MEMORY, NULL);
+}
+
+/* True when a plain token whose bytes of the signature were not read has it of this key. */
+static int check_text(const struct token_algorithm *algorithm,
+		      const struct token_key *key, const char *text,
+		      struct oam_error *err)
+{
+	const struct token_parts token = { .text = text, .is_plain = true };
+
+	return token_signature_check(algorithm, key, &token, err);
+}
+
+int token_signature_prepare(struct oam_error *err)
+{
+	static char secret[] = "only to see a signature found good";
+	static const char text[] = "eyJhbGciOiJIUzI1NiJ9."
+				   "e30."
+				   "f79KkYf1tF4kaZ2oBH3vTkwqF7lKkrf09Odooi75edo";
+	const struct token_key key = { .text = secret, .length = sizeof(secret) - 1 };
+
+	if (check_text(&algorithms[0], &key, text, err) == 1)
+		return 0;
+	return error_set(err, NO_MEMORY, NULL);
+}
+
+/* NULL when libjwt cannot do it. */
+static char *encode(const struct token_algorithm *algorithm, const struct token_key *key,
+		    const char *claims)
+{
+	char *token = NULL;
+	jwt_t *jwt = NULL;
+
+	if (jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, claims) == 0 &&
+	    jwt_set_alg(jwt, jwt_str_alg(algorithm->name),
+			(const unsigned char *)key->text, (int)key->length) == 0)
+		token = jwt_encode_str(jwt);
+	jwt_free(jwt);
+	return token;
+}
+
+/*
+ * jwt_encode_str() does not see that OpenSSL made no HMAC either, and sets errno to 0: only
+ * the finished token tells.
+ */
+int token_signature_make(const struct token_algorithm *algorithm,
+			 const struct token_key *key, const char *claims, char **token,
+			 struct oam_error *err)
+{
+	char *text;
+
+	*token = NULL;
+	errno = 0;
+	text = encode(algorithm, key, claims);
+	if (!text)
+		return errno == ENOMEM ? error_set(err, NO_MEMORY, NULL)
+				       : error_set(err, INTERNAL, NULL);
+	if (check_text(algorithm, key, text, err) != 1) {
+		free(text);
+		return error_set(err, NO_MEMORY, NULL);
+	}
+	*token = text; /* libjwt 1.x returns plain malloc'd memory */
+	return 0;
 }

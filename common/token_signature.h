@@ -1,15 +1,14 @@
 /*
- * token_signature: the signatures of RFC 7518, 3, by OpenSSL. It alone includes OpenSSL,
- * with token_key and token_secret.
+ * token_signature: the signatures of RFC 7518, 3, made and checked. It alone includes
+ * libjwt.
  */
 #ifndef OAM_TOKEN_SIGNATURE_H
 #define OAM_TOKEN_SIGNATURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "error.h"
-
-#define TOKEN_MAC_MAX 64 /* bytes: of SHA-512 */
 
 enum token_family { TOKEN_HMAC, TOKEN_RSA, TOKEN_EC };
 
@@ -21,12 +20,22 @@ struct token_algorithm {
 	const char *curve; /* EC: as OpenSSL names it */
 };
 
-/* One key. HMAC has a secret, RSA and EC have a public key. */
+/* One key. */
 struct token_key {
-	char *kid; /* NULL: it has none */
-	char *secret;
-	size_t secret_length;
-	struct evp_pkey_st *public_key;
+	char *kid;  /* NULL: it has none */
+	char *text; /* HMAC: the secret; RSA and EC: the public key in PEM form */
+	size_t length;
+	struct evp_pkey_st *public_key; /* RSA and EC: the same, as OpenSSL has it */
+};
+
+/* A token and what is read of it before its signature is checked. */
+struct token_parts {
+	const char *text; /* all of it: three parts in base64url, none of them empty */
+	size_t signed_length;  /* of the header, the claims and the dot between them */
+	const char *signature; /* its bytes */
+	size_t signature_length;
+	bool is_plain;   /* the header's `typ` is JWT in any case, or there is none */
+	const char *kid; /* NULL: there is none */
 };
 
 /* NULL when there is none of that name: names are case sensitive. */
@@ -39,18 +48,25 @@ const struct token_algorithm *token_algorithm_find(const char *name);
  */
 int token_signature_prepare(struct oam_error *err);
 
-/* The HMAC of a text, algorithm->size bytes of `mac`. NO_MEMORY. */
+/*
+ * Makes a token of claims, a JSON object, with an HMAC. *token is malloc'd. NO_MEMORY;
+ * INTERNAL when libjwt cannot read the claims.
+ */
 int token_signature_make(const struct token_algorithm *algorithm,
-			 const struct token_key *key, const char *text, size_t length,
-			 unsigned char mac[TOKEN_MAC_MAX], struct oam_error *err);
+			 const struct token_key *key, const char *claims, char **token,
+			 struct oam_error *err);
 
 /*
- * 1 when `signature` is the key's signature of the text, 0 when not, -1 with NO_MEMORY. How
+ * libjwt checks a plain token. OpenSSL checks any other (token_openssl.h), because libjwt
+ * 1.10 refuses every `typ` but JWT, and RFC 9068 asks for at+jwt.
+ *
+ * 1 when the token has the key's signature, 0 when not, -1 with NO_MEMORY. The caller has
+ * read the header: its `alg` is this algorithm. libjwt reads the claims before it checks,
+ * and takes what Jansson cannot read (\u0000, integers beyond 64 bits) for badly signed. How
  * long it takes does not tell how much of an HMAC is right.
  */
 int token_signature_check(const struct token_algorithm *algorithm,
-			  const struct token_key *key, const char *text, size_t length,
-			  const char *signature, size_t signature_length,
+			  const struct token_key *key, const struct token_parts *token,
 			  struct oam_error *err);
 
 #endif

@@ -1,10 +1,8 @@
 /* token: signing and verifying. Hostile tokens stand in a table. */
 #include "clock.h"
-#include "expect.h"
+#include "signed_token.h"
 #include "token.h"
-#include "token_base64.h"
 #include "token_cache.h"
-#include "token_signature.h"
 
 #define SECRET "3f9a1c7e5b2d8460af13579bdf02468ace13579bdf02468ace9f8e7d6c5b4a39"
 #define NOW    (INT64_C(1800000000) * CLOCK_SECOND)
@@ -206,6 +204,7 @@ static void test_the_right_to_manage(void **state)
 #define EXP    "it has no numeric 'exp'"
 #define TYP    "its type is not JWT"
 #define B64    "its signature is not base64url"
+#define UNREAD SIG /* libjwt reads the claims before it checks, and cannot read these */
 
 static const struct {
 	const char *what;
@@ -331,27 +330,27 @@ static const struct {
 	{ "claims [{\"exp\":1800000001}]", CLAIMS,
 	  HEADER ".W3siZXhwIjoxODAwMDAwMDAxfV0.2IJI0f_1GoM8OhBUsJLBRzw9uOTWggP"
 		 "muychz8tuhgM" },
-	{ "claims null", CLAIMS,
+	{ "claims null", UNREAD,
 	  HEADER ".bnVsbA.frjUBN8BR28sG-rwEtEC3TG95-jOxilYt-SOkr0SREA" },
-	{ "claims 1800000001", CLAIMS,
+	{ "claims 1800000001", UNREAD,
 	  HEADER ".MTgwMDAwMDAwMQ.-igxOzL9ar0e3mxyl0jIQORJaYsVWO6D-jXWqz9_bi4" },
-	{ "claims \"exp\"", CLAIMS,
+	{ "claims \"exp\"", UNREAD,
 	  HEADER ".ImV4cCI.QTGLzjhRzz1FVKFfFYJQ-NistIJFmKQQwiSn6ZTt4aY" },
-	{ "claims {\"exp\":1800000001", CLAIMS,
+	{ "claims {\"exp\":1800000001", UNREAD,
 	  HEADER ".eyJleHAiOjE4MDAwMDAwMDE.KNT1vCFsoAhs2HyZQV4VaiKjtutdyb_cqOw"
 		 "I30DUbcw" },
-	{ "claims {\"exp\":1800000001}}", CLAIMS,
+	{ "claims {\"exp\":1800000001}}", UNREAD,
 	  HEADER ".eyJleHAiOjE4MDAwMDAwMDF9fQ.2INaIdj-kwFsETBt3bIr51G470lkWG6N"
 		 "pfHt7ZEZ5Rg" },
-	{ "claims {\"exp\":01800000001}", CLAIMS,
+	{ "claims {\"exp\":01800000001}", UNREAD,
 	  HEADER ".eyJleHAiOjAxODAwMDAwMDAxfQ.zPT96_VI38s_cFf7iYJ3XRI-Qnrydkqn"
 		 "d9aK5OTI-g0" },
-	{ "claims {\"exp\":1e999}", CLAIMS,
+	{ "claims {\"exp\":1e999}", UNREAD,
 	  HEADER ".eyJleHAiOjFlOTk5fQ.QMC-TP58-em9ZwjDMs_3j2GjMnwcJZdk-zRvVP5F"
 		 "HzU" },
-	{ "claims {\"exp\":NaN}", CLAIMS,
+	{ "claims {\"exp\":NaN}", UNREAD,
 	  HEADER ".eyJleHAiOk5hTn0.iD5hOcQ8KU8HGFEkvC2yT_aUVRZ335FaTm1qMKixkQ8" },
-	{ "claims {\"exp\":Infinity}", CLAIMS,
+	{ "claims {\"exp\":Infinity}", UNREAD,
 	  HEADER ".eyJleHAiOkluZmluaXR5fQ.4GlYPnGnMn-6INnHnJfiSZam6iKr9KrbDRwH"
 		 "9hKUp1g" },
 	{ "claims {\"exp\":1,\"exp\":1800000001}", CLAIMS,
@@ -426,7 +425,7 @@ static const struct {
 	{ "claims {\"exp\":1800000001,\"iat\":null}", "its 'iat' is not a number",
 	  HEADER ".eyJleHAiOjE4MDAwMDAwMDEsImlhdCI6bnVsbH0.eYmUGaLtbqXdFHkzo-9"
 		 "-qUtW0QwyOy8bLAMuo3Hv34E" },
-	{ "claims with an escaped NUL", NULL,
+	{ "claims with an escaped NUL", UNREAD,
 	  HEADER ".eyJleHAiOjE4MDAwMDAwMDEsInNjb3BlIjoiciB3XHUwMDAweCJ9.MxNRbD"
 		 "TGdy-jTvWpE527vMLICYnW3zWxen-8mw9DnTw" },
 	{ "claims, a NUL behind", CLAIMS,
@@ -435,10 +434,10 @@ static const struct {
 	{ "claims, a NUL and garbage behind", CLAIMS,
 	  HEADER ".eyJleHAiOjE4MDAwMDAwMDF9AHg.yVtdDdeIac0JPH3FSnmT0-7GGRrnX4l"
 		 "F4EKAx6MgMFs" },
-	{ "claims, invalid UTF-8", CLAIMS,
+	{ "claims, invalid UTF-8", UNREAD,
 	  HEADER ".eyJleHAiOjE4MDAwMDAwMDEsImEiOiLAryJ9.UbZQ4kERczpHDA1R7crZ4n"
 		 "8eKh9lYw4mFlmhhMszU1A" },
-	{ "claims, a lone surrogate", CLAIMS,
+	{ "claims, a lone surrogate", UNREAD,
 	  HEADER ".eyJleHAiOjE4MDAwMDAwMDEsImEiOiJcdWQ4MDAifQ.rXaLQgBHiF-HPCPd"
 		 "SKm39OIwPeiVCxrE-L653bAmvWk" },
 	{ "claims, nested 65 deep", CLAIMS,
@@ -952,20 +951,19 @@ static void test_many_tokens(void **state)
 /* A token with this header, of SECRET. */
 static char *sign_header(const char *header, const char *claims)
 {
-	const struct token_key key = { .secret = secret,
-				       .secret_length = strlen(secret) };
-	unsigned char mac[TOKEN_MAC_MAX];
-	struct oam_error err = { 0 };
+	EVP_PKEY *key = secret_key(secret);
 	char *token = malloc(4096), *end;
+	char mac[1024];
+	size_t length;
 
 	assert_non_null(token);
-	end = token_base64_encode(header, strlen(header), token);
+	end = encode_base64(header, strlen(header), token);
 	*end++ = '.';
-	end = token_base64_encode(claims, strlen(claims), end);
-	assert_ok(token_signature_make(token_algorithm_find("HS256"), &key, token,
-				       (size_t)(end - token), mac, &err));
+	end = encode_base64(claims, strlen(claims), end);
+	length = sign_bytes("SHA256", key, token, mac);
 	*end++ = '.';
-	token_base64_encode(mac, 32, end);
+	encode_base64(mac, length, end);
+	EVP_PKEY_free(key);
 	return token;
 }
 
@@ -1006,6 +1004,54 @@ static void test_types(void **state)
 			fail_msg("%s", cases[i].typ);
 		free(token);
 	}
+}
+
+/*
+ * Of what libjwt cannot read, it says that the signature is bad. OpenSSL sees that it is good,
+ * and then we read the claims.
+ */
+static void test_claims_that_libjwt_cannot_read(void **state)
+{
+	static const struct {
+		const char *claims, *reason; /* NULL: they are good */
+	} cases[] = {
+		{ "{\"exp\":1800000001,\"a\":\"\\u0000\"}", NULL },
+		{ "{\"exp\":1800000001,\"a\":18446744073709551616}", NULL },
+		{ "null", CLAIMS },
+		{ "1800000001", CLAIMS },
+		{ "\"exp\"", CLAIMS },
+		{ "{\"exp\":1800000001", CLAIMS },
+		{ "{\"exp\":1800000001}}", CLAIMS },
+		{ "{\"exp\":01800000001}", CLAIMS },
+		{ "{\"exp\":1e999}", CLAIMS },
+		{ "{\"exp\":NaN}", CLAIMS },
+		{ "{\"exp\":1800000001,\"a\":\"\xc0\xaf\"}", CLAIMS },
+		{ "{\"exp\":1800000001,\"a\":\"\\ud800\"}", CLAIMS },
+	};
+	struct settings settings = good_settings();
+	struct token_verifier *verifier;
+	struct oam_error err = { 0 };
+
+	(void)state;
+	assert_ok(token_verifier_open(&settings, &verifier, &err));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (int way = 0; way < 2; way++) {
+			const char
+				*header = way ? "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}"
+					      : "{\"alg\":\"HS256\"}";
+			const char *reason = way ? cases[i].reason : SIG;
+			char *token = sign_header(header, cases[i].claims);
+			struct oam_error fault = { 0 };
+			struct json_object *claims;
+
+			if (token_verify(verifier, token, NOW, &claims, &fault) !=
+				    (reason ? -1 : 0) ||
+			    !strstr(fault.message, reason ?: ""))
+				fail_msg("%s: %s", cases[i].claims, fault.message);
+			json_object_put(claims);
+			free(token);
+		}
+	token_verifier_close(verifier);
 }
 
 /* RFC 7515, 4.1.4: it is a string. Secrets have no ids. */
@@ -1133,6 +1179,7 @@ int main(void)
 		cmocka_unit_test(test_a_remembered_token),
 		cmocka_unit_test(test_many_tokens),
 		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_claims_that_libjwt_cannot_read),
 		cmocka_unit_test(test_kids),
 		cmocka_unit_test(test_the_previous_secret),
 		cmocka_unit_test(test_a_bad_previous_secret),

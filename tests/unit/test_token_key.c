@@ -1,13 +1,6 @@
 /* token_key: which keys a PEM file gives, and which of them a token is tried with. */
-#include <openssl/ecdsa.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-
-#include "expect.h"
+#include "signed_token.h"
 #include "token_key.h"
-
-#define TEXT        "header.claims"
-#define TEXT_LENGTH (sizeof(TEXT) - 1)
 
 static char path[] = "/tmp/oam-unit.XXXXXX";
 
@@ -43,44 +36,30 @@ static int load(const char *algorithm, struct token_keys *keys, struct oam_error
 	return result;
 }
 
-/* The signature of TEXT as a token has it: for ES256 r and s, each of 32 bytes. */
-static size_t sign(EVP_PKEY *key, char out[512])
-{
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	unsigned char raw[512];
-	const unsigned char *at = raw;
-	size_t length = sizeof(raw);
-	ECDSA_SIG *pair;
-
-	assert_int_equal(EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key), 1);
-	assert_int_equal(EVP_DigestSign(context, raw, &length,
-					(const unsigned char *)TEXT, TEXT_LENGTH),
-			 1);
-	EVP_MD_CTX_free(context);
-	if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {
-		memcpy(out, raw, length);
-		return length;
-	}
-	pair = d2i_ECDSA_SIG(NULL, &at, (long)length);
-	assert_non_null(pair);
-	BN_bn2binpad(ECDSA_SIG_get0_r(pair), (unsigned char *)out, 32);
-	BN_bn2binpad(ECDSA_SIG_get0_s(pair), (unsigned char *)out + 32, 32);
-	ECDSA_SIG_free(pair);
-	return 64;
-}
-
-/* NULL when the signature of the key is taken for a token with this `kid`, else why not. */
-static const char *refusal(const struct token_keys *keys, EVP_PKEY *key, const char *kid)
+/* The verdict on a token of the key, NULL when it is good, else why not. */
+static const char *verdict(const struct token_keys *keys, EVP_PKEY *key, const char *kid,
+			   const char *typ)
 {
 	static struct oam_error err;
-	char signature[512];
-	size_t length = sign(key, signature);
+	struct signed_token token;
 
+	sign_token(&token, keys->algorithm->name, "SHA256", key, typ, "{}");
+	token.parts.kid = kid;
 	err = (struct oam_error){ 0 };
-	if (token_keys_check(keys, kid, TEXT, TEXT_LENGTH, signature, length, &err) == 0)
+	if (token_keys_check(keys, &token.parts, &err) == 0)
 		return NULL;
 	assert_int_equal(err.code, OAM_E_TOKEN_INVALID);
 	return err.message;
+}
+
+/* The same, whether libjwt or OpenSSL checks. */
+static const char *refusal(const struct token_keys *keys, EVP_PKEY *key, const char *kid)
+{
+	bool good = verdict(keys, key, kid, NULL) == NULL;
+	const char *message = verdict(keys, key, kid, "at+jwt");
+
+	assert_int_equal(good, message == NULL);
+	return message;
 }
 
 static void assert_refused(const char *message, const char *words)
@@ -146,21 +125,23 @@ static void test_the_length_of_a_signature(void **state)
 {
 	FILE *file = start_file();
 	EVP_PKEY *a = add_key(file, NULL, EVP_EC_gen("P-256"));
+	struct signed_token token = { .text = "" };
 	struct oam_error err = { 0 };
 	struct token_keys keys;
-	char signature[512] = { 0 };
 
 	(void)state;
 	fclose(file);
 	assert_ok(load("ES256", &keys, &err));
-	sign(a, signature);
-	for (size_t length = 0; length < 100; length++) {
-		struct oam_error fault = { 0 };
+	for (size_t length = 1; length < 100; length++)
+		for (int way = 0; way < 2; way++) {
+			struct oam_error fault = { 0 };
 
-		assert_int_equal(token_keys_check(&keys, NULL, TEXT, TEXT_LENGTH,
-						  signature, length, &fault),
-				 length == 64 ? 0 : -1);
-	}
+			sign_token(&token, "ES256", "SHA256", a, way ? "at+jwt" : "JWT",
+				   "{}");
+			set_signature(&token, length);
+			assert_int_equal(token_keys_check(&keys, &token.parts, &fault),
+					 length == 64 ? 0 : -1);
+		}
 	token_keys_free(&keys);
 	EVP_PKEY_free(a);
 }
