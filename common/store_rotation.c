@@ -57,7 +57,10 @@ int store_rotation_end(struct store *store, int64_t rotation, const char *outcom
 	query_text(&q, 3, cause ? error_name(cause->code) : NULL);
 	query_integer(&q, 4, now);
 	query_integer(&q, 5, rotation);
-	return query_run(&q) < 0 ? -1 : 0;
+	if (query_run(&q) == 0) /* recovery would find it again and again */
+		error_set(err, STORE_DAMAGED, NULL, "The store",
+			  "a rotation cannot be ended");
+	return error_result(err);
 }
 
 int store_rotation_forget(struct store *store, int64_t rotation, struct oam_error *err)

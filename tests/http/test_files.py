@@ -261,7 +261,7 @@ def test_what_is_written_can_be_read_again(quiet):
     deep = {"type": "object", "x": 0}
     for _ in range(45):
         deep = {"properties": deep}
-    deep["enum"] = [1] * 40_000
+    deep["enum"] = [1000] * 40_000
     for _ in range(10):
         deep = {"properties": deep}
     tools = [{"type": "function", "function": {"name": "f", "parameters": deep}}]

@@ -143,7 +143,8 @@ def test_a_backup_of_an_older_schema(quiet_site, version):
           ('default', '{{"model":"m"}}', 'OPENAI_ASSISTANT_ID', unixepoch() * 1000, 1);
         INSERT INTO assistant (seq, id, upstream, profile_id, label, config, created_at,
                                updated_at, deleted_at) VALUES
-          (3, 'asst_old', 'embedded', 1, 'deleted', '{{"model":"m"}}', 1, 2, 2),
+          (3, 'asst_old', 'embedded', 1, 'deleted', '{{"model":"m"}}', 1, 2,
+           unixepoch() * 1000),
           (7, 'asst_now', 'embedded', 1, 'current', '{{"model":"m"}}', 4, 5, NULL);
         INSERT INTO rotation (profile_id, reason, nonce, config, started_at, ended_at,
                               outcome, new_id) VALUES
