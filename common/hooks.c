@@ -18,7 +18,10 @@
 
 #define SHOWN_SIZE 256
 
-/* Names may have any bytes; terminals and logs must not obey them. */
+/*
+ * Names may have any bytes; terminals and logs must not obey them, and the store, which is
+ * checked when it is read, must not have them.
+ */
 static void show(const char *name, char shown[SHOWN_SIZE])
 {
 	error_copy(shown, SHOWN_SIZE, name);
@@ -41,7 +44,7 @@ static int fail(const struct hooks_stage *stage, const char *name, const char *h
 		  is_command || !name[0] ? "" : "/", shown, how);
 	if (!entry)
 		return 1;
-	json_put_string(entry, "name", name, err);
+	json_put_string(entry, "name", shown, err);
 	json_put_string(entry, "error", text.message, err);
 	json_append(stage->failed, entry, err);
 	return 1;
@@ -150,13 +153,17 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* `only` has names as they are shown. */
 static bool is_wanted(struct json_object *only, const char *name)
 {
+	char shown[SHOWN_SIZE];
+
+	show(name, shown);
 	for (size_t i = 0; only && i < json_object_array_length(only); i++) {
 		const char *one = json_object_get_string(
 			json_object_array_get_idx(only, i));
 
-		if (one[0] == '\0' || strcmp(one, name) == 0)
+		if (one[0] == '\0' || strcmp(one, shown) == 0)
 			return true;
 	}
 	return !only;
