@@ -5,7 +5,8 @@
 #include "cli.h"
 #include "dotenv.h"
 
-#define DUMP_MAX (1024UL * 1024 * 1024)
+#define DUMP_MAX   (1024UL * 1024 * 1024)
+#define DUMP_LARGE 100 /* assistants of a list that may be as large as one alone */
 
 /* ---- export ---- */
 
@@ -160,7 +161,7 @@ static int read_dump(const struct cli *cli, struct service *service, struct dump
 	start = strspn(text, " \t\r\n");
 	if (text[start] != '{' && text[start] != '[') {
 		read_env(text, length, service, cli, dump, err);
-	} else if (json_read(text, length, &tree, &not_one) == 0) {
+	} else if (json_read_list(text, length, DUMP_LARGE, &tree, &not_one) == 0) {
 		read_tree(tree, dump, err);
 	} else {
 		if (text[start] == '{')

@@ -18,7 +18,10 @@
 
 #define SHOWN_SIZE 256
 
-/* Names may have any bytes; terminals and logs must not obey them. */
+/*
+ * Names may have any bytes; terminals and logs must not obey them, and the store, which is
+ * checked when it is read, must not have them.
+ */
 static void show(const char *name, char shown[SHOWN_SIZE])
 {
 	error_copy(shown, SHOWN_SIZE, name);

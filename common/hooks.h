@@ -46,8 +46,8 @@ struct hooks_stage {
 
 	/*
 	 * The caller's array, or NULL. Each that failed is added as {name, error}: the
-	 * file as it can be shown, or "" for the folder, and a sentence
-	 * with what helps.
+	 * file, or "" for the folder, and a sentence with what helps. `only` has the names
+	 * as they are here: with '?' for what is not UTF-8, or no character to print.
 	 */
 	struct json_object *failed;
 };

@@ -129,8 +129,8 @@ static size_t pretty_length(const char *compact)
 static int write_tree(struct json_object *tree, char **text, size_t *length,
 		      struct oam_error *err)
 {
-	struct json_object *again = NULL;
 	struct oam_error unfit = { 0 };
+	struct json_scan scan;
 	const char *written = json_text(tree);
 
 	if (written && pretty_length(written) < PUBLISH_CONFIG_MAX)
@@ -139,9 +139,8 @@ static int write_tree(struct json_object *tree, char **text, size_t *length,
 		return error_set(err, NO_MEMORY, NULL);
 	*length = strlen(*text);
 	if (*length <= PUBLISH_CONFIG_MAX && /* else the edit refuses it */
-	    publish_read(*text, *length, &again, &unfit)) {
-		if (unfit.code == OAM_E_NO_MEMORY)
-			error_set(err, NO_MEMORY, NULL);
+	    json_scan(*text, *length, &scan)) {
+		json_scan_error(&scan, &unfit);
 		error_set(err, FILE, NULL,
 			  "the JSON file could not be read again: shorten the "
 			  "configuration, or what was added to the file");
@@ -149,8 +148,21 @@ static int write_tree(struct json_object *tree, char **text, size_t *length,
 		free(*text);
 		*text = NULL;
 	}
-	json_object_put(again);
 	return error_result(err);
+}
+
+/* A copy that shares the members: they are replaced as a whole. */
+static struct json_object *copy_members(struct json_object *tree, struct oam_error *err)
+{
+	struct json_object *copy = json_new_object(err);
+
+	json_object_object_foreach (tree, name, value) {
+		if (copy && value)
+			json_put(copy, name, json_object_get(value), err);
+		else if (copy)
+			json_put_null(copy, name, err);
+	}
+	return copy;
 }
 
 /* A file that says all of this already keeps its updatedAt, and so is not written. */
@@ -159,9 +171,9 @@ static int make_text(const char *old, size_t old_length, char **text, size_t *le
 {
 	struct content *content = context;
 	struct json_object *tree = read_base(old, old_length, content, err);
-	struct json_object *before = tree ? json_copy(tree, err) : NULL;
+	struct json_object *before = tree ? copy_members(tree, err) : NULL;
 
-	if (!before || put_content(tree, content, err))
+	if (error_result(err) || put_content(tree, content, err))
 		goto out;
 	if (!json_object_equal(before, tree) || !json_member(tree, "updatedAt"))
 		put_time(tree, "updatedAt", content->now, err);
@@ -169,6 +181,8 @@ static int make_text(const char *old, size_t old_length, char **text, size_t *le
 		*length = old_length;
 		goto out;
 	}
+	json_object_put(before); /* or both would be in memory while it is written */
+	before = NULL;
 	if (error_result(err) == 0)
 		write_tree(tree, text, length, err);
 out:

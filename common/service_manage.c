@@ -55,6 +55,7 @@ static int remember_update(struct service *service, const char *id,
 	int found = config ? store_assistant_find(store, id, &row, err) : -1;
 
 	*profile = found > 0 && row.label == LABEL_CURRENT ? row.profile : 0;
+	assistant_release(&row); /* large ones shall not be in memory together */
 	/* The embedded upstream is the store, and has it already. */
 	if (found > 0 && service->settings->base_url)
 		store_assistant_set_config(store, id, config, clock_now(), err);
@@ -64,7 +65,6 @@ static int remember_update(struct service *service, const char *id,
 			store_profile_set_config(store, *profile, merged, err);
 		store_profile_publish_at(store, *profile, clock_now(), err);
 	}
-	assistant_release(&row);
 	json_object_put(merged);
 	json_object_put(base);
 	json_object_put(config);
@@ -129,11 +129,12 @@ static int change(struct service *service, const char *id, struct json_object *u
 
 	if (service_details(service, NULL, id, &present, err))
 		return -1;
-	if (make_changes(service, id, present, updates, path, &changes, err) == 0 &&
-	    check_changed(present, changes, err) == 0)
+	if (make_changes(service, id, present, updates, path, &changes, err) == 0)
+		check_changed(present, changes, err);
+	json_object_put(present);
+	if (error_result(err) == 0)
 		upstream->modify(upstream, id, changes, assistant, err);
 	json_object_put(changes);
-	json_object_put(present);
 	return error_result(err);
 }
 

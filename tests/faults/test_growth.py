@@ -18,9 +18,9 @@ KB, MB = 1000, 1_000_000
 # Ten times the input may take this many times the instructions.
 GROWTH_MAX = 13
 
-# Memory for a request: for each byte of it, and for what is there once. A change has three
-# trees at a time: of the request, of the profile and of the published file.
-ONE_TREE, THREE_TREES = 24, 55
+# Memory for a request: for each byte of it, and for what is there once. A change has two
+# trees at a time: of the request, and of what the store has of it to be published.
+ONE_TREE, TWO_TREES = 24, 40
 BYTES_ONCE = 8 << 20
 BYTES_KEPT = 6 << 20
 
@@ -76,7 +76,7 @@ class Place:
         self.body = lambda shape, size: (body % inner(SHAPES[shape](size))).encode()
 
 
-CHANGE = {"inner": tools, "shapes": SHAPES, "trees": THREE_TREES}
+CHANGE = {"inner": tools, "shapes": SHAPES, "trees": TWO_TREES}
 METADATA = '{"model":"m","metadata":{"a":%s}}'
 PLACES = {
     "refresh": Place("refresh", "POST", "/refresh", '{"config":%s}', **CHANGE),
@@ -231,7 +231,7 @@ def assert_growth(costs, names, sizes):
 @pytest.mark.parametrize("name", PLACES)
 def test_instructions_grow_with_the_body(start, name):
     place = PLACES[name]
-    shapes, sizes = (FEW, (3, 30)) if place.trees == THREE_TREES else (place.shapes, (10, 100))
+    shapes, sizes = (FEW, (3, 30)) if place.trees == TWO_TREES else (place.shapes, (10, 100))
     requests = []
     for shape in shapes:
         # Likewise each shape begins with nothing much before it.

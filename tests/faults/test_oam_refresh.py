@@ -475,6 +475,24 @@ def test_a_hook_may_run_oam(hooked):
     assert id in trace(hooked)
 
 
+def test_a_hook_whose_name_is_no_text_does_not_damage_the_store(make_site):
+    site = make_site({"OAM_HOOKS_DIR": "hooks"}, start=False)
+    add_hook(site, "deploy.d", "good", f"echo good >> {site.folder}/trace")
+    path = os.fsencode(site.folder) + b"/hooks/deploy.d/b\xff\xe9d"
+    pathlib.Path(os.fsdecode(path)).write_text(
+        f"#!/bin/sh\necho bad >> {site.folder}/trace\nexit 3\n"
+    )
+    os.chmod(path, 0o755)
+    site.oam("refresh")
+    assert trace(site) == ["bad", "good"]
+    assert "b??d" in json.loads(site.oam("status", "--json").stdout)["hookError"]
+    retry_is_due(site)
+    site.oam_refresh()
+    assert trace(site) == ["bad", "good", "bad"]  # only what failed runs again
+    site.oam("backup", "copy.db")
+    assert "is restored" in site.oam("restore", "copy.db", "--yes", check=False).stderr
+
+
 # ---- a week ----
 
 

@@ -308,6 +308,23 @@ OLD = {
 }
 
 
+def test_what_is_exported_can_be_imported(quiet_site, make_site):
+    deep = 1
+    for _ in range(60):  # and four around it
+        deep = {"a": deep}
+    many = []
+    for number, value in enumerate([deep, {"x": [1] * 12000}, {"x": [1] * 12000}]):
+        function = {"name": "f", "parameters": value}
+        tools = [{"type": "function", "function": function}]
+        many.append({"id": f"asst_{number}", "model": "m", "tools": tools})
+    (quiet_site.folder / "dump").write_text("".join(json.dumps(one) + "\n" for one in many))
+    quiet_site.oam("import", "dump")
+    for arguments in ([], ["--json"]):
+        other = make_site(start=False)
+        (other.folder / "dump").write_text(quiet_site.oam("export", *arguments).stdout)
+        assert len(other.oam("import", "dump").stdout.splitlines()) == len(many)
+
+
 def test_files_of_other_editors(quiet_site):
     site = quiet_site
     assistant = {"id": "asst_abc", "model": "m", "name": "Bär"}
