@@ -427,6 +427,38 @@ def test_what_is_written_meanwhile_is_in_the_copy_or_in_the_store(quiet_site, mo
     assert not site.db.with_name("oam.db-journal").exists()
 
 
+def test_a_backup_ends_though_others_write(quiet_site):
+    """SQLite begins a copy again when it sees a change."""
+    site = quiet_site
+    site.oam("initialize")
+    db = connect(site.db)
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("CREATE TABLE filling (bytes)")
+    for _ in range(10):
+        db.execute("INSERT INTO filling VALUES (zeroblob(20000000))")
+    stop = threading.Event()
+
+    def write():
+        db = sqlite3.connect(site.db, isolation_level=None, timeout=60)
+        db.execute("PRAGMA synchronous = OFF")
+        while not stop.is_set():
+            db.execute("UPDATE profile SET failures = failures + 1")
+            time.sleep(0.02)
+        db.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        site.oam("backup", "copy.db")
+    finally:
+        stop.set()
+        writer.join()
+    db.close()
+    db = connect(site.folder / "copy.db")
+    assert db.execute("SELECT count(*) FROM filling").fetchone() == (10,)
+    db.close()
+
+
 # ---- WAL ----
 
 
