@@ -1,6 +1,7 @@
 /* Copies of the whole store: SQLite's backup API reads and writes it while it is in use. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,8 @@ static int make_store(const char *path, const char *from, struct oam_error *err)
 
 /* ---- restoring: putting the new store in its place ---- */
 
+#define LEFT_AFTER 3600 /* seconds without a write */
+
 static int file_error(const char *path, struct oam_error *err)
 {
 	error_set(err, FILE, NULL, strerror(errno));
@@ -382,14 +385,35 @@ static int name_files(const char *path, char **new, char **saved, struct oam_err
 	return *new &&*saved ? 0 : error_set(err, NO_MEMORY, NULL);
 }
 
+/* What killed restores left behind. One that still runs has just written to its own. */
+static void remove_leftovers(const char *path)
+{
+	char *pattern;
+	struct stat status;
+	glob_t found;
+
+	if (asprintf(&pattern, "%s.restore-*", path) < 0)
+		return;
+	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			if (lstat(found.gl_pathv[i], &status) == 0 &&
+			    clock_now() / CLOCK_SECOND - status.st_mtime > LEFT_AFTER)
+				unlink(found.gl_pathv[i]);
+		globfree(&found);
+	}
+	free(pattern);
+}
+
 int store_restore(const char *path, const char *from, char **saved, struct oam_error *err)
 {
 	char *real = resolve(path, err), *new = NULL;
 	bool kept = false;
 
 	*saved = NULL;
-	if (real)
+	if (real) {
 		file_make_folder(real, 0700, NULL);
+		remove_leftovers(real);
+	}
 	if (real && name_files(real, &new, saved, err) == 0 &&
 	    make_file(new, real, err) == 0) {
 		if (make_store(new, from, err) == 0)

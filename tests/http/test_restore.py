@@ -108,6 +108,19 @@ def test_programs_that_run_see_the_store_that_came_back(make_site, how):
     assert site.sql("PRAGMA integrity_check") == [("ok",)]
 
 
+def test_what_a_killed_restore_left_goes(quiet_site):
+    site = quiet_site
+    site.oam("initialize")
+    site.oam("backup", "copy.db")
+    left = [site.folder / f"oam.db.restore-Aa0{end}" for end in ("", "-journal", "x")]
+    for path in left:
+        path.write_bytes(b"rows")
+    for path in left[:2]:
+        os.utime(path, (time.time() - 7200,) * 2)
+    site.oam("restore", "copy.db", "--yes")
+    assert [path.exists() for path in left] == [False, False, True]  # one still runs
+
+
 def test_a_link_to_the_store_stays_one(make_site):
     site = make_site(env={"OAM_DB": "link.db"}, start=False)
     site.db.unlink(missing_ok=True)
