@@ -114,8 +114,7 @@ char *file_beside(const char *beside, const char *name, struct oam_error *err)
 
 /* ---- what root makes ---- */
 
-/* stat(2) of the folder that holds `path`. */
-static int stat_folder(const char *path, struct stat *status)
+int file_stat_folder(const char *path, struct stat *status)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder;
@@ -157,7 +156,7 @@ int file_make(const char *path, int flags, mode_t mode, const char *like)
 
 	if (fd < 0 || geteuid() != 0)
 		return fd;
-	if (((like && stat(like, &owner) == 0) || stat_folder(path, &owner) == 0) &&
+	if (((like && stat(like, &owner) == 0) || file_stat_folder(path, &owner) == 0) &&
 	    file_give(fd, &owner) == 0)
 		return fd;
 	cause = errno;
@@ -174,7 +173,7 @@ void file_make_folder(const char *path, mode_t mode, const char *like)
 	struct stat parent, owner;
 	int fd;
 
-	if (folder && folder[0] != '\0' && stat_folder(folder, &parent) == 0 &&
+	if (folder && folder[0] != '\0' && file_stat_folder(folder, &parent) == 0 &&
 	    mkdir(folder, mode) == 0 && geteuid() == 0) {
 		fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		file_owner(&parent, like, &owner);

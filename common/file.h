@@ -36,6 +36,9 @@ int file_sync(int fd);
  */
 char *file_beside(const char *beside, const char *name, struct oam_error *err);
 
+/* stat(2) of the folder that holds `path`. 0, or -1 with errno. */
+int file_stat_folder(const char *path, struct stat *status);
+
 /*
  * What root makes for a service that runs as another user must belong to that user, or the
  * service cannot use it. The owner is that of the folder that the new file is in, and when

@@ -22,6 +22,21 @@
 
 /* ---- where the file is ---- */
 
+/*
+ * True for a link that somebody else has put into a folder where everybody may, like /tmp:
+ * it could lead to any file of ours. Kernels with fs.protected_symlinks do not follow it
+ * either (proc_sys_fs(5)).
+ */
+static bool is_planted(const char *path)
+{
+	struct stat link, folder;
+
+	return lstat(path, &link) == 0 && S_ISLNK(link.st_mode) &&
+	       link.st_uid != geteuid() && file_stat_folder(path, &folder) == 0 &&
+	       (folder.st_mode & S_ISVTX) && (folder.st_mode & S_IWOTH) &&
+	       folder.st_uid != link.st_uid;
+}
+
 /* Follows the links of the last part; what they lead to need not exist. */
 static int follow_links(struct file_work *work, struct oam_error *err)
 {
@@ -39,6 +54,8 @@ static int follow_links(struct file_work *work, struct oam_error *err)
 				       ? 0
 				       : file_edit_fail(work, FILE_OPEN_FOLDER, errno,
 							err);
+		if (is_planted(work->target))
+			return file_edit_fail(work, FILE_FOLLOW, EACCES, err);
 		link[length] = '\0';
 		next = file_beside(work->target, link, err);
 		if (!next)

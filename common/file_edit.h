@@ -4,7 +4,7 @@
  * The new text goes to a temporary file beside it (.NAME.oam-XXXXXX), which gets the old
  * file's owner, group, access list, extended attributes and mode, is never more open than
  * that, is synced and takes its name; then the folder is synced. A symbolic link stays, and
- * the file that it leads to is replaced. What cannot be kept is refused, and so is a text
+ * the file that it leads to is replaced; but not where another user could have put it. What cannot be kept is refused, and so is a text
  * that is longer than what is read.
  *
  * A change by another program between reading and replacing is noticed, and the edit begins

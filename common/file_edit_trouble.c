@@ -52,6 +52,9 @@ static const char *reason_of(const struct file_work *work, enum file_step step, 
 static const char *remedy_for_access(enum file_step step)
 {
 	switch (step) {
+	case FILE_FOLLOW:
+		return "another user made the link: make it again, or use a folder that "
+		       "not everybody may write into";
 	case FILE_READ:
 		return "let the user that runs oam read it";
 	case FILE_WRITE_BESIDE:

@@ -412,7 +412,7 @@ int publish_config(const char *given, const char *id, struct json_object *config
 				   .created_at = created_at,
 				   .now = clock_now(),
 				   .keep_as = name };
-	const struct file_edit edit = { .path = path,
+	const struct file_edit edit = { .path = given, /* its links are looked at */
 					.limit = PUBLISH_CONFIG_MAX,
 					.mode = 0640,
 					.store = rules->store,

@@ -1,6 +1,7 @@
 /* Copies of the whole store: SQLite's backup API reads and writes it while it is in use. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #define PAGES_AT_ONCE 1024
 #define BUSY_PAUSE    INT64_C(50) /* ms */
 #define BUSY_MAX      (10 * CLOCK_SECOND)
+#define YIELD_MAX     (2 * CLOCK_SECOND)
 
 static int fail(sqlite3 *db, const char *path, struct oam_error *err)
 {
@@ -52,24 +54,35 @@ static int copy_step(sqlite3_backup *backup, int pages)
 	return code;
 }
 
-/* Ends the copy, with all pages that are left. */
-static int copy_rest(sqlite3_backup *backup, sqlite3 *to, const char *path,
+/*
+ * Ends the copy, with all pages that are left. Between two steps others may write, and then
+ * SQLite begins the copy again. If that goes on, they have to wait until it is done.
+ */
+static int copy_rest(sqlite3_backup *backup, sqlite3 *from, sqlite3 *to, const char *path,
 		     struct oam_error *err)
 {
+	int64_t deadline = clock_monotonic() + YIELD_MAX;
+	bool holds = false;
 	int code;
 
-	do
-		code = copy_step(backup, PAGES_AT_ONCE);
-	while (code == SQLITE_OK);
+	while ((code = copy_step(backup, PAGES_AT_ONCE)) == SQLITE_OK)
+		if (!holds && clock_monotonic() > deadline)
+			holds = sqlite3_exec(from,
+					     "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1",
+					     NULL, NULL, NULL) == SQLITE_OK;
 	sqlite3_backup_finish(backup);
-	return code == SQLITE_DONE ? 0 : fail(to, path, err);
+	if (code != SQLITE_DONE)
+		fail(to, path, err);
+	if (!sqlite3_get_autocommit(from))
+		sqlite3_exec(from, "ROLLBACK", NULL, NULL, NULL);
+	return error_result(err);
 }
 
 static int copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct oam_error *err)
 {
 	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
 
-	return backup ? copy_rest(backup, to, path, err) : fail(to, path, err);
+	return backup ? copy_rest(backup, from, to, path, err) : fail(to, path, err);
 }
 
 /* Makes the new file, so that nobody else can ever read it; `like` as in file_make(). */
@@ -208,6 +221,8 @@ static int make_store(const char *path, const char *from, struct oam_error *err)
 
 /* ---- restoring: putting the new store in its place ---- */
 
+#define LEFT_AFTER 3600 /* seconds without a write */
+
 static int file_error(const char *path, struct oam_error *err)
 {
 	error_set(err, FILE, NULL, strerror(errno));
@@ -273,7 +288,7 @@ static int save_and_overwrite(sqlite3 *target, sqlite3 *source, const char *path
 			return fail(target, path, err);
 		if (copy_step(backup, 0) == SQLITE_OK && /* takes the lock */
 		    save_file(path, saved, path, err) == 0)
-			return copy_rest(backup, target, path, err);
+			return copy_rest(backup, source, target, path, err);
 		sqlite3_backup_finish(backup);
 		return fail(target, path, err);
 	}
@@ -370,14 +385,35 @@ static int name_files(const char *path, char **new, char **saved, struct oam_err
 	return *new &&*saved ? 0 : error_set(err, NO_MEMORY, NULL);
 }
 
+/* What killed restores left behind. One that still runs has just written to its own. */
+static void remove_leftovers(const char *path)
+{
+	char *pattern;
+	struct stat status;
+	glob_t found;
+
+	if (asprintf(&pattern, "%s.restore-*", path) < 0)
+		return;
+	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			if (lstat(found.gl_pathv[i], &status) == 0 &&
+			    clock_now() / CLOCK_SECOND - status.st_mtime > LEFT_AFTER)
+				unlink(found.gl_pathv[i]);
+		globfree(&found);
+	}
+	free(pattern);
+}
+
 int store_restore(const char *path, const char *from, char **saved, struct oam_error *err)
 {
 	char *real = resolve(path, err), *new = NULL;
 	bool kept = false;
 
 	*saved = NULL;
-	if (real)
+	if (real) {
 		file_make_folder(real, 0700, NULL);
+		remove_leftovers(real);
+	}
 	if (real && name_files(real, &new, saved, err) == 0 &&
 	    make_file(new, real, err) == 0) {
 		if (make_store(new, from, err) == 0)

@@ -239,6 +239,38 @@ def test_a_broken_json_file_that_is_written_in_place_is_kept(quiet):
     assert [f["finding"] for f in findings if not f["ok"]] == [str(kept[0])]
 
 
+@needs_root
+@pytest.mark.parametrize("which", ["env", "json", "chain"])
+def test_a_link_that_another_user_could_have_put_there(make_site, which):
+    """As in /tmp: it could lead to any file of ours."""
+    site = make_site(start=False)
+    mine = site.folder / "mine.txt"
+    mine.write_text("precious")
+    shared = site.folder / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / "link.json").symlink_to(mine)
+    os.lchown(shared / "link.json", NOBODY, NOBODY)
+    path = shared / "link.json"
+    if which == "chain":
+        path = site.folder / "own.json"
+        path.symlink_to("shared/link.json")
+    if which == "env":
+        mine.write_text(f"JWT_SECRET={SECRET}\nOAM_DB={site.db}\n")
+        site.env_file = path
+    else:
+        site.set_env({"OAM_CONFIG_FILE": str(path)})
+    before = mine.read_text()
+    done = site.oam("initialize", check=False)
+    status = json.loads(site.oam("status", "--json").stdout)
+    assert status["published"] is False and mine.read_text() == before
+    assert "another user made the link" in status["publishError"], done.stderr
+    os.lchown(shared / "link.json", os.geteuid(), NOBODY)
+    site.oam("refresh")
+    assert json.loads(site.oam("status", "--json").stdout)["published"] is True
+    assert mine.read_text() != before and path.is_symlink()
+
+
 def test_the_doctor_finds_every_broken_json_file(quiet):
     """Of other profiles, and behind a link."""
     config = quiet.folder / "config/openai-assistant.json"
@@ -261,7 +293,7 @@ def test_what_is_written_can_be_read_again(quiet):
     deep = {"type": "object", "x": 0}
     for _ in range(45):
         deep = {"properties": deep}
-    deep["enum"] = [1000] * 40_000
+    deep["enum"] = [123_456_789] * 40_000
     for _ in range(10):
         deep = {"properties": deep}
     tools = [{"type": "function", "function": {"name": "f", "parameters": deep}}]

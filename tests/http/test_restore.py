@@ -108,6 +108,19 @@ def test_programs_that_run_see_the_store_that_came_back(make_site, how):
     assert site.sql("PRAGMA integrity_check") == [("ok",)]
 
 
+def test_what_a_killed_restore_left_goes(quiet_site):
+    site = quiet_site
+    site.oam("initialize")
+    site.oam("backup", "copy.db")
+    left = [site.folder / f"oam.db.restore-Aa0{end}" for end in ("", "-journal", "x")]
+    for path in left:
+        path.write_bytes(b"rows")
+    for path in left[:2]:
+        os.utime(path, (time.time() - 7200,) * 2)
+    site.oam("restore", "copy.db", "--yes")
+    assert [path.exists() for path in left] == [False, False, True]  # one still runs
+
+
 def test_a_link_to_the_store_stays_one(make_site):
     site = make_site(env={"OAM_DB": "link.db"}, start=False)
     site.db.unlink(missing_ok=True)
@@ -426,6 +439,38 @@ def test_what_is_written_meanwhile_is_in_the_copy_or_in_the_store(quiet_site, mo
     assert len(written) > 1 and not {(id,) for id in written} - there
     assert site.sql("PRAGMA integrity_check") == [("ok",)]
     assert not site.db.with_name("oam.db-journal").exists()
+
+
+def test_a_backup_ends_though_others_write(quiet_site):
+    """SQLite begins a copy again when it sees a change."""
+    site = quiet_site
+    site.oam("initialize")
+    db = connect(site.db)
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("CREATE TABLE filling (bytes)")
+    for _ in range(10):
+        db.execute("INSERT INTO filling VALUES (zeroblob(20000000))")
+    stop = threading.Event()
+
+    def write():
+        db = sqlite3.connect(site.db, isolation_level=None, timeout=60)
+        db.execute("PRAGMA synchronous = OFF")
+        while not stop.is_set():
+            db.execute("UPDATE profile SET failures = failures + 1")
+            time.sleep(0.02)
+        db.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        site.oam("backup", "copy.db")
+    finally:
+        stop.set()
+        writer.join()
+    db.close()
+    db = connect(site.folder / "copy.db")
+    assert db.execute("SELECT count(*) FROM filling").fetchone() == (10,)
+    db.close()
 
 
 # ---- WAL ----

@@ -10,7 +10,7 @@
 #define STAMP ".2026-11-23T17-32-49.370Z.bak"
 
 static char folder[TEMP_FOLDER_SIZE], path[96];
-static const struct publish_rules rules; /* nobody else is there */
+static struct publish_rules rules; /* nobody else is there */
 
 static int setup(void **state)
 {
@@ -210,6 +210,37 @@ static void test_a_file_without_its_time_gets_one(void **state)
 	json_object_put(tree);
 }
 
+/* What is written in place leaves its old versions beside the store. */
+static void test_old_versions_beside_the_store_are_dropped(void **state)
+{
+	struct oam_error err = { 0 };
+	struct json_object *backups;
+	char store[160], beside[160], name[64];
+
+	(void)state;
+	snprintf(store, sizeof(store), "%s/store", folder);
+	assert_int_equal(mkdir(store, 0700), 0);
+	for (int i = 0; i < 2 * PUBLISH_BACKUPS; i++) {
+		snprintf(name, sizeof(name),
+			 "store/a.json.2026-11-23T17-32-%02d.000Z.bak", i);
+		put_file(name, "{}");
+	}
+	snprintf(store, sizeof(store), "%s/store/oam.db", folder);
+	snprintf(beside, sizeof(beside), "%s/store/a.json", folder);
+	rules = (struct publish_rules){ .in_place = true };
+	assert_ok(publish(path, &err));
+	backups = backups_of(beside);
+	assert_int_equal(json_object_array_length(backups), 2 * PUBLISH_BACKUPS);
+	json_object_put(backups);
+	put_file("a.json", "{}");
+	rules.store = store;
+	assert_ok(publish(path, &err));
+	rules = (struct publish_rules){ 0 };
+	backups = backups_of(beside);
+	assert_int_equal(json_object_array_length(backups), PUBLISH_BACKUPS);
+	json_object_put(backups);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -222,6 +253,7 @@ int main(void)
 		TEST(test_no_backup_is_overwritten),
 		TEST(test_in_the_working_folder),
 		TEST(test_a_file_without_its_time_gets_one),
+		TEST(test_old_versions_beside_the_store_are_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
