@@ -6,8 +6,8 @@
 #define LEASE_PAUSE INT64_C(20) /* ms */
 
 /*
- * Whoever holds the lease without a refresh on its way only publishes or verifies, and
- * will be done soon: that is waited for.
+ * A holder of the lease that refreshes nothing only publishes or verifies, and finishes
+ * soon: wait for it.
  */
 static int take_lease(struct service *service, struct profile *profile,
 		      struct lease *lease, struct oam_error *err)
