@@ -182,8 +182,9 @@ static int visit_one_page(struct http_upstream *u, const struct upstream_page *p
 	for (size_t i = 0; over == 0 && i < json_object_array_length(data); i++) {
 		struct json_object *assistant = json_object_array_get_idx(data, i);
 
-		over = upstream_http_check(assistant, err) ? -1
-							   : visit(assistant, context, err);
+		over = upstream_http_check(assistant, err)
+			       ? -1
+			       : visit(assistant, context, err);
 	}
 	json_object_put(list);
 	return error_result(err);
