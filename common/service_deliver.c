@@ -126,7 +126,7 @@ void service_run_hooks(struct service *service, const char *name,
 	run_stage(service, profile, &hook, &stage, NULL);
 }
 
-/* What asked for the current assistant. When that cannot be found, the first reason does. */
+/* What asked for the current assistant; REASON_INITIALIZE when that cannot be found. */
 static void find_reason(struct service *service, const struct profile *profile,
 			char reason[REASON_SIZE])
 {

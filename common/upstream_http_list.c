@@ -28,8 +28,9 @@ static void make_path(char path[PATH_SIZE], int64_t limit,
 }
 
 /*
- * *list is the envelope of one page, its *data checked to be an array; of assistants, unless
- * page->invalid hears of the others. Nothing of a page is visited that has to be refused.
+ * *list is the envelope of one page, its *data checked to be an array; of assistants,
+ * unless page->invalid hears of the others. So nothing is visited of a page that has to be
+ * refused.
  */
 static int get_page(struct http_upstream *u, struct call *call,
 		    const struct upstream_page *page, struct json_object **list,
