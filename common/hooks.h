@@ -3,10 +3,10 @@
  *
  * Below OAM_HOOKS_DIR, pre.d runs before an attempt to replace an assistant, deploy.d when
  * a new id is in the application's files, post.d after an attempt, good or bad, and after
- * one to write the files that failed. Each file runs by itself, in the byte order of the names. As with certbot a name may have any
- * characters; hidden files, README and what editors and packages leave behind (x~, x.bak,
- * x.dpkg-old …) are ignored, and folders, too. A file that is not executable is not
- * ignored: it is a hook that fails.
+ * one to write the files that failed. Each file runs by itself, in the byte order of the
+ * names. As with certbot a name may have any characters; hidden files, README and what
+ * editors and packages leave behind (x~, x.bak, x.dpkg-old …) are ignored, and folders,
+ * too. A file that is not executable is not ignored: it is a hook that fails.
  *
  * A hook gets a clean environment (PATH, HOME, LANG and the five variables below), no
  * input, no open files, its own session and a time limit. What it prints is read and its

@@ -104,7 +104,8 @@ static int try_id(struct service *service, const struct profile *profile, const 
 		*err = cause;
 		return -1;
 	}
-	return store_assistant_gone(service->store, id, upstream->name, clock_now(), err) < 0
+	return store_assistant_gone(service->store, id, upstream->name, clock_now(),
+				    err) < 0
 		       ? -1
 		       : 0;
 }

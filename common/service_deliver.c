@@ -126,7 +126,7 @@ void service_run_hooks(struct service *service, const char *name,
 	run_stage(service, profile, &hook, &stage, NULL);
 }
 
-/* What asked for the current assistant. When that cannot be found, the first reason does. */
+/* What asked for the current assistant; REASON_INITIALIZE when that cannot be found. */
 static void find_reason(struct service *service, const struct profile *profile,
 			char reason[REASON_SIZE])
 {
@@ -162,7 +162,10 @@ static struct json_object *again(struct service *service, const struct profile *
 	if (strcmp(profile->hooked, profile->current) == 0)
 		store_hook_failed(service->store, profile->id, HOOKS_DEPLOY, &names,
 				  &ignored);
-	return names;
+	if (names && json_object_array_length(names) > 0)
+		return names;
+	json_object_put(names); /* it could not be kept which ones failed */
+	return NULL;
 }
 
 /*
@@ -281,7 +284,7 @@ static void publish(struct service *service, const struct profile *profile,
 		return;
 	}
 	if (store_profile_published(service->store, profile, with_hooks, clock_now(),
-					 &err) == 0)
+				    &err) == 0)
 		log_write(LOG_LEVEL_INFO, "published", "request", service->request_id,
 			  "profile", profile->name, "id", profile->current, NULL);
 }

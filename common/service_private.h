@@ -117,8 +117,8 @@ void service_deliver(struct service *service, const char *profile,
 		     const struct service_refresh *refresh);
 
 /*
- * Without the lease: delivers if nobody else holds it; else, or when hooks are to run, it
- * is left to the next renewal.
+ * Without the lease: delivers if nobody else holds it; else the next renewal does, which
+ * is asked for.
  */
 void service_deliver_soon(struct service *service, int64_t profile);
 

@@ -6,8 +6,8 @@
 #define LEASE_PAUSE INT64_C(20) /* ms */
 
 /*
- * Wait for a holder of the lease that refreshes nothing: it only publishes or verifies,
- * and finishes soon.
+ * A holder of the lease that refreshes nothing only publishes or verifies, and finishes
+ * soon: wait for it.
  */
 static int take_lease(struct service *service, struct profile *profile,
 		      struct lease *lease, struct oam_error *err)

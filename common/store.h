@@ -324,8 +324,9 @@ int store_assistant_page(struct store *store, const struct store_page *page,
 /* Which assistants a cleanup of a profile is about. */
 struct store_surplus {
 	int64_t profile;
-	const char *upstream; /* hosted here, or on a server over HTTP: never the others */
-	int64_t keep;         /* so many of the newest stay */
+	const char
+		*upstream; /* hosted here, or on a server over HTTP: never the others */
+	int64_t keep;      /* so many of the newest stay */
 	int64_t spare_previous_since; /* the previous one stays if it was labelled at or
 					 after that time; 0: no such favour */
 };

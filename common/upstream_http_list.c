@@ -27,8 +27,13 @@ static void make_path(char path[PATH_SIZE], int64_t limit,
 		 page->before ? "&before=" : "", page->before ? page->before : "");
 }
 
-/* *list is the envelope of one page, its *data checked to be an array. */
-static int get_page(struct http_upstream *u, struct call *call, struct json_object **list,
+/*
+ * *list is the envelope of one page, its *data checked to be an array; of assistants,
+ * unless page->invalid hears of the others. So nothing is visited of a page that has to be
+ * refused.
+ */
+static int get_page(struct http_upstream *u, struct call *call,
+		    const struct upstream_page *page, struct json_object **list,
 		    struct json_object **data, struct oam_error *err)
 {
 	if (upstream_http_call(u, call, list, err))
@@ -36,6 +41,10 @@ static int get_page(struct http_upstream *u, struct call *call, struct json_obje
 	*data = json_member(*list, "data");
 	if (!json_object_is_type(*data, json_type_array))
 		error_set(err, UPSTREAM_FAILED, NULL, "its list has no data");
+	for (size_t i = 0;
+	     !page->invalid && !error_result(err) && i < json_object_array_length(*data);
+	     i++)
+		upstream_http_check(json_object_array_get_idx(*data, i), err);
 	if (error_result(err) == 0)
 		return 0;
 	json_object_put(*list);
@@ -72,7 +81,7 @@ static int visit_invalid(struct walk *walk, struct json_object *assistant,
 {
 	const char *id = json_member_string(assistant, "id");
 
-	if (!walk->page->invalid || wrong->code == OAM_E_NO_MEMORY) {
+	if (wrong->code == OAM_E_NO_MEMORY) {
 		*err = *wrong;
 		return -1;
 	}
@@ -104,7 +113,7 @@ static int visit_page(struct walk *walk, struct json_object *list,
 	for (size_t i = 0; i < json_object_array_length(data); i++) {
 		struct json_object *assistant = json_object_array_get_idx(data, i);
 		struct oam_error wrong = { 0 };
-		int over = upstream_http_check(assistant, &wrong)
+		int over = walk->page->invalid && upstream_http_check(assistant, &wrong)
 				   ? visit_invalid(walk, assistant, &wrong, err)
 				   : visit_valid(walk, assistant, err);
 
@@ -135,7 +144,7 @@ static int walk_on(struct walk *walk, struct oam_error *err)
 	int over;
 
 	make_path(path, walk->limit, walk->page, after);
-	if (get_page(walk->u, &call, &list, &data, &cause)) {
+	if (get_page(walk->u, &call, walk->page, &list, &data, &cause)) {
 		if (!call.too_large || walk->limit == 1) {
 			*err = cause;
 			return -1;
@@ -179,18 +188,14 @@ static int visit_one_page(struct http_upstream *u, const struct upstream_page *p
 	int over = 0;
 
 	make_path(path, page->limit, page, page->after);
-	if (get_page(u, &call, &list, &data, &cause)) {
+	if (get_page(u, &call, page, &list, &data, &cause)) {
 		if (call.too_large && page->limit > 1)
 			return error_set(err, LIST_TOO_LONG, "limit", HTTP_ANSWER_MAX);
 		*err = cause;
 		return -1;
 	}
-	for (size_t i = 0; over == 0 && i < json_object_array_length(data); i++) {
-		struct json_object *assistant = json_object_array_get_idx(data, i);
-
-		over = upstream_http_check(assistant, err) ? -1
-							   : visit(assistant, context, err);
-	}
+	for (size_t i = 0; over == 0 && i < json_object_array_length(data); i++)
+		over = visit(json_object_array_get_idx(data, i), context, err);
 	json_object_put(list);
 	return error_result(err);
 }

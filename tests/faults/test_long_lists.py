@@ -143,9 +143,10 @@ def test_a_server_whose_list_never_ends(make_site, upstream, record_property):
 
 
 def test_pages_that_are_too_large_are_asked_for_in_parts(make_site, upstream):
-    """One assistant may have instructions of a megabyte, and a page has a hundred."""
+    """One assistant may have a megabyte, and a page has a hundred of them."""
+    text = "é" * (MIB // 6)  # six bytes each in JSON
     site = make_site({"OPENAI_BASE_URL": upstream.url}, start=False)
-    ids = [upstream.create({"model": "m", "instructions": "x" * MIB})[1]["id"] for _ in range(40)]
+    ids = [upstream.create({"model": "m", "instructions": text})[1]["id"] for _ in range(40)]
     done = site.oam("export", ASAN_OPTIONS=ASAN)
     assert len(done.stdout.splitlines()) == 40
     assert all(id in done.stdout for id in ids)

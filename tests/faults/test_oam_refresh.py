@@ -433,6 +433,20 @@ def test_a_hook_whose_name_is_not_utf_8_spoils_no_backup(hooked):
     assert "is restored" in done.stderr
 
 
+def test_a_hook_that_failed_when_that_could_not_be_kept(hooked):
+    """As on a full disk: then all of them run again, not none."""
+    site = hooked
+    site.oam("initialize")
+    add_hook(site, "deploy.d", "20-bad", f"echo bad >> {site.folder}/trace; exit 3")
+    site.oam("refresh")
+    site.sql("DELETE FROM hook")
+    retry_is_due(site)
+    ran = len(trace(site))
+    assert site.oam_refresh().returncode == 75
+    assert [line.split()[0] for line in trace(site)[ran:]] == ["deploy", "bad"]
+    assert site.sql("SELECT hook_at > 1 FROM profile") == [(1,)]
+
+
 def test_post_hooks_hear_what_failed(make_site):
     site = make_site({"OAM_HOOKS_DIR": "hooks"}, start=False)
     says = f"$OAM_REASON ${{OAM_ASSISTANT_ID:--}} ${{OAM_ERROR:--}} >> {site.folder}/trace"

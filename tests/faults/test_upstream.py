@@ -523,6 +523,7 @@ def test_what_is_not_valid_does_not_keep_a_cleanup_from_the_rest(site, upstream)
     ids += [site.post("/refresh").data["newAssistantId"] for _ in range(2)]
     reply = site.get("/list")
     assert reply.status == 502 and "is not valid" in reply.json["message"]
+    assert site.oam("list", "--limit", 5, "--json", check=False).stdout == ""
     assert site.post("/cleanup", {"keepCount": 3}).data["deletedAssistants"] == ids[:1]
     done = site.post("/cleanup", {"keepCount": 1, "all": True})
     assert done.status == 200 and set(done.data["deletedAssistants"]) == set(ids[1:3])
