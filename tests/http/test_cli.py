@@ -386,6 +386,23 @@ def test_doctor_without_a_store(make_site):
     assert "oam migrate" in site.oam("doctor", check=False).stdout
 
 
+def test_a_store_in_which_another_profile_has_the_default_key(quiet_site):
+    """As 0.1.0 allowed it: what shows and mends it works."""
+    site = quiet_site
+    site.oam("profile", "set", "support")
+    id = site.oam("refresh", "--profile", "support").stdout.strip()
+    site.sql("DELETE FROM profile WHERE name = 'default'")
+    site.sql("UPDATE profile SET env_key = 'OPENAI_ASSISTANT_ID'")
+    taken = site.oam("current", check=False)
+    assert taken.returncode == 1 and "oam profile set support --env-key NAME" in taken.stderr
+    assert "oam profile list" in site.oam("doctor", check=False).stdout
+    (profile,) = json.loads(site.oam("profile", "list", "--json").stdout)
+    assert (profile["profile"], profile["assistantId"]) == ("support", id)
+    assert id in site.oam("list").stdout
+    site.oam("profile", "set", "support", "--env-key", "SUPPORT")
+    assert site.oam("current").stdout.strip() != id
+
+
 # ---- misuse ----
 
 
