@@ -430,6 +430,16 @@ def test_misuse(quiet_site, arguments, complaint):
     assert done.returncode == 2 and complaint in done.stderr and not done.stdout
 
 
+def test_what_set_takes_for_text(quiet_site):
+    """What is not JSON; not JSON that we cannot use."""
+    for text in ("Helper", "1e999", "{x", ""):
+        made = quiet_site.oam("create", "--set", f"name={text}").stdout.strip()
+        assert json.loads(quiet_site.oam("get", made, "--json").stdout)["name"] == text
+    for text in ('[{"type":"file_search","type":"x"}]', '{"a":1e999}', '"\\ud800"'):
+        done = quiet_site.oam("create", "--set", f"tools={text}", check=False)
+        assert done.returncode == 1 and "This JSON cannot be used: " in done.stderr
+
+
 def test_help(quiet_site):
     everything = quiet_site.oam("help").stdout
     for command in re.findall(r"^  oam ([a-z-]+)", everything, re.M):
