@@ -158,6 +158,13 @@ static int add_claim(struct cli *cli, char *text, struct oam_error *err)
 	return json_put_string(cli->claims, text, value, err);
 }
 
+/* True when the value is text that was not meant as JSON: Helper, or 1e999. */
+static bool is_plain_text(const char *value, enum oam_code fault)
+{
+	return fault == OAM_E_INVALID_JSON ||
+	       (fault == OAM_E_UNSUPPORTED_JSON && !strchr("[{\"", value[0]));
+}
+
 /* The value is JSON when it can be read as that, else a string. */
 static int add_override(struct cli *cli, char *text, struct oam_error *err)
 {
@@ -169,8 +176,12 @@ static int add_override(struct cli *cli, char *text, struct oam_error *err)
 		return cli_misuse(err, "--set must be FIELD=VALUE, as name=Helper");
 	if (!cli->overrides)
 		cli->overrides = json_new_object(err);
-	if (json_read(value, strlen(value), &tree, &no_json))
-		return json_put_string(cli->overrides, text, value, err);
+	if (json_read(value, strlen(value), &tree, &no_json)) {
+		if (is_plain_text(value, no_json.code))
+			return json_put_string(cli->overrides, text, value, err);
+		*err = no_json;
+		return -1;
+	}
 	if (!tree)
 		return json_put_null(cli->overrides, text, err);
 	return json_put(cli->overrides, text, tree, err);

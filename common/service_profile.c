@@ -57,13 +57,18 @@ int service_profile_again(struct service *service, struct profile *profile,
 int service_profiles(struct service *service, struct json_object **profiles,
 		     struct oam_error *err)
 {
+	struct oam_error no_default = { 0 };
 	struct json_object *status;
 	struct profile profile;
 	int64_t after = 0;
 
 	*profiles = NULL;
-	if (service_profile(service, PROFILE_DEFAULT, &profile, err))
+	/* Where another profile has the default one's key, this list is what shows it. */
+	if (service_profile(service, PROFILE_DEFAULT, &profile, &no_default) &&
+	    no_default.code != OAM_E_KEY_TAKEN) {
+		*err = no_default;
 		return -1;
+	}
 	*profiles = json_new_array(err);
 	while (*profiles &&
 	       store_profile_next(service->store, after, &profile, err) > 0) {

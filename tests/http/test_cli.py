@@ -422,6 +422,23 @@ def test_doctor_without_a_store(make_site):
     assert "oam migrate" in site.oam("doctor", check=False).stdout
 
 
+def test_a_store_in_which_another_profile_has_the_default_key(quiet_site):
+    """As 0.1.0 allowed it: what shows and mends it works."""
+    site = quiet_site
+    site.oam("profile", "set", "support")
+    id = site.oam("refresh", "--profile", "support").stdout.strip()
+    site.sql("DELETE FROM profile WHERE name = 'default'")
+    site.sql("UPDATE profile SET env_key = 'OPENAI_ASSISTANT_ID'")
+    taken = site.oam("current", check=False)
+    assert taken.returncode == 1 and "oam profile set support --env-key NAME" in taken.stderr
+    assert "oam profile list" in site.oam("doctor", check=False).stdout
+    (profile,) = json.loads(site.oam("profile", "list", "--json").stdout)
+    assert (profile["profile"], profile["assistantId"]) == ("support", id)
+    assert id in site.oam("list").stdout
+    site.oam("profile", "set", "support", "--env-key", "SUPPORT")
+    assert site.oam("current").stdout.strip() != id
+
+
 # ---- misuse ----
 
 
@@ -447,6 +464,16 @@ def test_doctor_without_a_store(make_site):
 def test_misuse(quiet_site, arguments, complaint):
     done = quiet_site.oam(*arguments, check=False)
     assert done.returncode == 2 and complaint in done.stderr and not done.stdout
+
+
+def test_what_set_takes_for_text(quiet_site):
+    """What is not JSON; not JSON that we cannot use."""
+    for text in ("Helper", "1e999", "{x", ""):
+        made = quiet_site.oam("create", "--set", f"name={text}").stdout.strip()
+        assert json.loads(quiet_site.oam("get", made, "--json").stdout)["name"] == text
+    for text in ('[{"type":"file_search","type":"x"}]', '{"a":1e999}', '"\\ud800"'):
+        done = quiet_site.oam("create", "--set", f"tools={text}", check=False)
+        assert done.returncode == 1 and "This JSON cannot be used: " in done.stderr
 
 
 def test_help(quiet_site):
