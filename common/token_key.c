@@ -105,6 +105,7 @@ static int add_key(struct token_keys *keys, const char **at, const char *begin,
 	struct token_key *key = &keys->keys[keys->count];
 	const char *end = find_end(begin);
 	char reason[160];
+	bool fits;
 
 	if (keys->count == TOKEN_KEYS_MAX) {
 		snprintf(reason, sizeof(reason), "the file has more than %d keys",
@@ -114,12 +115,14 @@ static int add_key(struct token_keys *keys, const char **at, const char *begin,
 	keys->count++;
 	if (end && copy_key(key, *at, begin, end, err))
 		return -1;
-	errno = 0;
 	*at = end;
-	if (end && token_openssl_read(keys->algorithm, key))
-		return 0;
+	errno = 0;
+	fits = end && token_openssl_read(keys->algorithm, key);
+	/* Also when it fits: what OpenSSL lacked for its first key, it may lack forever. */
 	if (errno == ENOMEM)
 		return error_set(err, NO_MEMORY, NULL);
+	if (fits)
+		return 0;
 	snprintf(reason, sizeof(reason),
 		 "key %zu of the file is not a public key in PEM form for OAM_JWT_ALG "
 		 "(RS: 2048 bits or more; ES: its curve)",

@@ -10,8 +10,8 @@
 /*
  * Reads the key's text into key->public_key, which costs ten times as much as to check a
  * signature with it. False when it is not one in PEM form that the algorithm takes: RS wants
- * RSA of 2048 bits or more (RFC 7518, 3.3), ES its curve (3.4). When memory runs out it is
- * false, too, and errno is ENOMEM. Release with token_openssl_release() in any case.
+ * RSA of 2048 bits or more (RFC 7518, 3.3), ES its curve (3.4). When memory runs out,
+ * errno is ENOMEM. Release with token_openssl_release() in any case.
  */
 bool token_openssl_read(const struct token_algorithm *algorithm, struct token_key *key);
 void token_openssl_release(struct token_key *key);

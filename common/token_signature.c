@@ -44,39 +44,40 @@ static int check_plain(const struct token_algorithm *algorithm,
 }
 
 /*
- * Without memory, libjwt may compare the signature with what the stack holds: it does not
- * see that OpenSSL made no HMAC. Only errno tells; whatever the answer was, it counts for
- * nothing then. But malloc() also sets errno when it finds no room where it looks first, and
- * then finds some elsewhere. That room is still there the second time: so ask twice.
+ * 1, 0, or -1 when memory ran out: then libjwt may have compared the signature with what the
+ * stack holds, since it does not see that OpenSSL made no HMAC. Only errno tells, and the
+ * answer counts for nothing, whatever it was. (Jansson resets errno, but it has read the
+ * JSON by then.)
+ */
+static int ask(const struct token_algorithm *algorithm, const struct token_key *key,
+	       const struct token_parts *token)
+{
+	int good, cause;
+
+	errno = 0;
+	good = token->is_plain ? check_plain(algorithm, key, token->text)
+			       : token_openssl_check(algorithm, key, token);
+	cause = errno;
+	token_openssl_forget_errors();
+	return cause == ENOMEM ? -1 : good;
+}
+
+/*
+ * malloc() also sets errno when it finds no room where it looks first, and then finds some
+ * elsewhere. That room is still there the second time: so ask twice.
  */
 int token_signature_check(const struct token_algorithm *algorithm,
 			  const struct token_key *key, const struct token_parts *token,
 			  struct oam_error *err)
 {
-	for (int attempt = 0; attempt < 2; attempt++) {
-		int good, cause;
+	int good = ask(algorithm, key, token);
 
-		errno = 0;
-		good = token->is_plain ? check_plain(algorithm, key, token->text)
-				       : token_openssl_check(algorithm, key, token);
-		cause = errno;
-		token_openssl_forget_errors();
-		if (good >= 0 && cause != ENOMEM)
-			return good;
-	}
-	return error_set(err, NO_MEMORY, NULL);
+	if (good < 0)
+		good = ask(algorithm, key, token);
+	return good < 0 ? error_set(err, NO_MEMORY, NULL) : good;
 }
 
-/* True when a plain token whose bytes of the signature were not read has it of this key. */
-static int check_text(const struct token_algorithm *algorithm,
-		      const struct token_key *key, const char *text,
-		      struct oam_error *err)
-{
-	const struct token_parts token = { .text = text, .is_plain = true };
-
-	return token_signature_check(algorithm, key, &token, err);
-}
-
+/* Only once each: what OpenSSL lacked when it was loaded, it may lack forever. */
 int token_signature_prepare(struct oam_error *err)
 {
 	static char secret[] = "only to see a signature found good";
@@ -84,8 +85,14 @@ int token_signature_prepare(struct oam_error *err)
 				   "e30."
 				   "f79KkYf1tF4kaZ2oBH3vTkwqF7lKkrf09Odooi75edo";
 	const struct token_key key = { .text = secret, .length = sizeof(secret) - 1 };
+	const struct token_parts plain = { .text = text, .is_plain = true };
+	const char zeros[32] = { 0 };
+	const struct token_parts other = { .text = text,
+					   .signature = zeros,
+					   .signature_length = sizeof(zeros) };
 
-	if (check_text(&algorithms[0], &key, text, err) == 1)
+	if (ask(&algorithms[0], &key, &plain) == 1 &&
+	    ask(&algorithms[0], &key, &other) == 0)
 		return 0;
 	return error_set(err, NO_MEMORY, NULL);
 }
@@ -106,13 +113,14 @@ static char *encode(const struct token_algorithm *algorithm, const struct token_
 }
 
 /*
- * jwt_encode_str() does not see that OpenSSL made no HMAC either, and sets errno to 0: only
- * the finished token tells.
+ * jwt_encode_str() does not see that OpenSSL made no HMAC either, and sets errno to 0: so
+ * the finished token is checked.
  */
 int token_signature_make(const struct token_algorithm *algorithm,
 			 const struct token_key *key, const char *claims, char **token,
 			 struct oam_error *err)
 {
+	struct token_parts made = { .is_plain = true };
 	char *text;
 
 	*token = NULL;
@@ -121,7 +129,8 @@ int token_signature_make(const struct token_algorithm *algorithm,
 	if (!text)
 		return errno == ENOMEM ? error_set(err, NO_MEMORY, NULL)
 				       : error_set(err, INTERNAL, NULL);
-	if (check_text(algorithm, key, text, err) != 1) {
+	made.text = text;
+	if (token_signature_check(algorithm, key, &made, err) != 1) {
 		free(text);
 		return error_set(err, NO_MEMORY, NULL);
 	}

@@ -98,6 +98,19 @@ static void test_a_lack_of_memory(void **state)
 	EVP_PKEY_free(other);
 }
 
+/* What OpenSSL lacks when it is loaded, it may lack forever: asked once. */
+static void test_a_lack_of_memory_at_the_start(void **state)
+{
+	struct oam_error err = { 0 };
+
+	(void)state;
+	lacking = 1;
+	assert_int_equal(token_signature_prepare(&err), -1);
+	assert_int_equal(err.code, OAM_E_NO_MEMORY);
+	err = (struct oam_error){ 0 };
+	assert_ok(token_signature_prepare(&err));
+}
+
 /* Without a key libjwt takes any token. */
 static void test_no_key(void **state)
 {
@@ -329,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_lack_of_memory),
+		cmocka_unit_test(test_a_lack_of_memory_at_the_start),
 		cmocka_unit_test(test_no_key),
 		cmocka_unit_test(test_a_token_that_libjwt_spoils),
 		cmocka_unit_test(test_both_agree),
