@@ -107,7 +107,7 @@ int cli_read(const char *path, size_t limit, char **text, size_t *length,
 	const size_t size = sizeof(mark) - 1;
 	const char *fault;
 
-	if (read_bytes(path, limit, text, length, err))
+	if (read_bytes(path, limit, text, length, err) || !*text)
 		return -1;
 	fault = dotenv_fault(*text, *length);
 	if (fault) {
@@ -115,7 +115,7 @@ int cli_read(const char *path, size_t limit, char **text, size_t *length,
 		*text = NULL;
 		return cli_misuse(err, "cannot read %s: %s", path, fault);
 	}
-	if (strncmp(*text, mark, size) == 0) {
+	if (*length >= size && memcmp(*text, mark, size) == 0) {
 		*length -= size;
 		memmove(*text, *text + size, *length + 1);
 	}
