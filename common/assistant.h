@@ -53,6 +53,10 @@ int assistant_check(struct json_object *fields, enum assistant_use use, const ch
 int assistant_check_managed(struct json_object *fields, const char *path,
 			    struct oam_error *err);
 
+/* A string that we and others use as a C string: refused when it holds a NUL character. */
+int assistant_check_no_nul(struct json_object *text, const char *path,
+			   struct oam_error *err);
+
 /* The member `metadata` of any object of the protocol, which stands at `path`. */
 int assistant_check_metadata(struct json_object *metadata, const char *path,
 			     struct oam_error *err);

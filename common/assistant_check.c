@@ -8,8 +8,8 @@
 #define METADATA_NAME_MAX  64
 #define METADATA_VALUE_MAX 512
 
-/* For what we and others use as a C string. */
-static int check_no_nul(struct json_object *text, const char *path, struct oam_error *err)
+int assistant_check_no_nul(struct json_object *text, const char *path,
+			   struct oam_error *err)
 {
 	if (strlen(json_object_get_string(text)) ==
 	    (size_t)json_object_get_string_len(text))
@@ -24,7 +24,7 @@ int assistant_check_metadata(struct json_object *metadata, const char *path,
 					   .max = METADATA_VALUE_MAX };
 	static const struct shape word = { .kind = SHAPE_STRING,
 					   .max = METADATA_VALUE_MAX,
-					   .check = check_no_nul };
+					   .check = assistant_check_no_nul };
 	size_t count = (size_t)json_object_object_length(metadata);
 	char pair[OAM_PARAM_MAX];
 
@@ -183,7 +183,7 @@ static int check_response_format(struct json_object *format, const char *path,
 }
 
 static const struct shape id_text = {
-	.kind = SHAPE_STRING, .min = 1, .max = 256, .check = check_no_nul
+	.kind = SHAPE_STRING, .min = 1, .max = 256, .check = assistant_check_no_nul
 };
 
 static const struct shape static_chunking[] = {
@@ -306,7 +306,7 @@ static const char *const efforts[] = { "none", "minimal", "low", "medium",
 
 static const struct shape on_create[] = {
 	{ "model", SHAPE_STRING, .required = true, .min = 1, .max = 256,
-	  .check = check_no_nul },
+	  .check = assistant_check_no_nul },
 	{ "tool_resources", SHAPE_OBJECT, .nullable = true,
 	  .members = resources_on_create },
 	COMMON_FIELDS,
@@ -314,7 +314,7 @@ static const struct shape on_create[] = {
 };
 
 static const struct shape on_override[] = {
-	{ "model", SHAPE_STRING, .min = 1, .max = 256, .check = check_no_nul },
+	{ "model", SHAPE_STRING, .min = 1, .max = 256, .check = assistant_check_no_nul },
 	{ "tool_resources", SHAPE_OBJECT, .nullable = true,
 	  .members = resources_on_create },
 	COMMON_FIELDS,
@@ -322,7 +322,7 @@ static const struct shape on_override[] = {
 };
 
 static const struct shape on_modify[] = {
-	{ "model", SHAPE_STRING, .min = 1, .max = 256, .check = check_no_nul },
+	{ "model", SHAPE_STRING, .min = 1, .max = 256, .check = assistant_check_no_nul },
 	{ "tool_resources", SHAPE_OBJECT, .nullable = true,
 	  .members = resources_on_modify },
 	COMMON_FIELDS,

@@ -160,7 +160,7 @@ static const struct setting table[] = {
  */
 static const char *const known_elsewhere[] = {
 	"OAM_ENV_FILE", "OAM_PROFILE", "OAM_ASSISTANT_ID", "OAM_PREVIOUS_ASSISTANT_ID",
-	"OAM_REASON",
+	"OAM_ERROR",    "OAM_REASON",
 };
 
 /* The `.env` file while it is being read. */

@@ -59,6 +59,8 @@ static void test_what_is_refused(void **state)
 		{ "{\"id\":5,\"created_at\":1,\"model\":\"m\"}", "id" },
 		{ "{\"id\":\"assistant\",\"created_at\":1,\"model\":\"m\"}", "id" },
 		{ "{\"id\":\"asst_1\\u0000\",\"created_at\":1,\"model\":\"m\"}", "id" },
+		{ "{\"id\":\"asst_1\",\"created_at\":1,\"model\":\"m\\u0000\"}",
+		  "model" },
 		{ "{\"id\":\"asst_../x\",\"created_at\":1,\"model\":\"m\"}", "id" },
 		{ "{\"id\":\"asst_1\",\"model\":\"m\"}", "created_at" },
 		{ "{\"id\":\"asst_1\",\"created_at\":null,\"model\":\"m\"}",
