@@ -32,6 +32,9 @@ class Run:
             stdout=self.out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # A shell starts what is in its background with SIGINT ignored, and a script cannot
+            # trap what was ignored when it began.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def text(self):
