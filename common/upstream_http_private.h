@@ -55,9 +55,9 @@ int upstream_http_call(struct http_upstream *u, struct call *call,
 		       struct json_object **tree, struct oam_error *err);
 
 /*
- * Nothing of an assistant is kept, shown or published that has not passed here. Some
- * servers count created_at in milliseconds, which nothing else in this protocol is as big
- * as: that is mended.
+ * Checks an assistant that the server answered with, before anything of it is kept, shown
+ * or published. UPSTREAM_FAILED names what is wrong. Some servers count created_at in
+ * milliseconds: it becomes seconds.
  */
 int upstream_http_check(struct json_object *assistant, struct oam_error *err);
 
